@@ -1,0 +1,145 @@
+"""AdaCos: its fixed scale, and where the dynamic rule comes to rest."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hpstudy.theory import _checks as checks
+from hpstudy.theory._checks import Floats
+from hpstudy.theory._kernel import kernel_gap
+from hpstudy.theory._roots import bisect
+
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@overload
+def adacos_fixed_scale(num_classes: float) -> float: ...
+@overload
+def adacos_fixed_scale(num_classes: ArrayLike) -> Floats: ...
+def adacos_fixed_scale(num_classes: ArrayLike) -> float | Floats:
+    """AdaCos' fixed scale and the start of the dynamic one: s = √2·log(C−1).
+
+    AdaCos (Zhang et al., CVPR 2019, arXiv:1905.00292): log B / cos θ at θ = π/4 with B = C−1. It is 0 for C = 2, where
+    nothing can be learnt with it.
+
+    Args:
+        num_classes: Number of classes C.
+
+    Raises:
+        InputError: If `num_classes` is not a whole number of at least 2.
+    """
+    return checks.as_given(math.sqrt(2) * np.log(checks.classes(num_classes) - 1))
+
+
+@overload
+def adacos_collapse_limit(num_classes: float) -> float: ...
+@overload
+def adacos_collapse_limit(num_classes: ArrayLike) -> Floats: ...
+def adacos_collapse_limit(num_classes: ArrayLike) -> float | Floats:
+    """Where the dynamic scale ends on a collapsed, balanced training set with C ≤ K+1: (C−1)/C·log(C−1).
+
+    Every feature is then at its prototype and the prototypes form a simplex, so that log B = log(C−1) − s/(C−1) and
+    s = log B has this one solution: CosFace's eq. 6 at P_W = 1/2. The training loss ends at ln 2.
+
+    Args:
+        num_classes: Number of classes C.
+
+    Raises:
+        InputError: If `num_classes` is not a whole number of at least 2.
+    """
+    count = checks.classes(num_classes)
+    return checks.as_given((count - 1) / count * np.log(count - 1))
+
+
+class FixedPoints(NamedTuple):
+    """Where s ↦ log B(s) / cos θ meets itself; both are None where it does not and s grows without limit."""
+
+    stable: float | None
+    """The scale at which the rule comes to rest when started below `unstable`."""
+    unstable: float | None
+    """The scale above which it runs away; None where there is none, as at θ = 0."""
+
+
+def adacos_fixed_points(num_classes: int, dim: int, theta: float) -> FixedPoints:
+    """The fixed points of the dynamic AdaCos rule among evenly spread classes: s·cos θ = log(C−1) + log A_K(s).
+
+    AdaCos (Zhang et al., CVPR 2019, arXiv:1905.00292): s_t = log B_avg(s_{t−1}) / cos(min(π/4, θ_med)), with
+    B_avg = (C−1)·A_K(s) (`log_kernel_mean`) for features and prototypes in independent uniform directions. log A_K is
+    convex, so there are two roots, one or none.
+
+    Args:
+        num_classes: Number of classes C.
+        dim: Embedding dimension K.
+        theta: θ_med, the median target angle (rad); above π/4 the rule takes π/4.
+
+    Raises:
+        InputError: If `num_classes` or `dim` is not a whole number of at least 2 or `theta` is not in [0, π].
+    """
+    log_rest = np.log(checks.classes(num_classes) - 1)
+    dims = checks.dimensions(dim)
+    angle = min(float(checks.angles("theta", theta)), math.pi / 4)
+    one_less_cosine = 2 * math.sin(angle / 2) ** 2
+
+    def surplus(scale: Floats) -> Floats:
+        """s·cos θ − log(C−1) − log A_K(s): concave, and not positive at 0."""
+        return np.asarray(kernel_gap(dims, scale) - scale * one_less_cosine - log_rest)
+
+    def root(low: float, high: float, *, rising: bool) -> float:
+        function = surplus if rising else lambda scale: -surplus(scale)
+        return float(bisect(function, np.asarray(low), np.asarray(high)))
+
+    if one_less_cosine == 0:
+        high = 1.0
+        while surplus(np.asarray(high)) < 0:
+            high *= 2
+        return FixedPoints(root(float(log_rest), high, rising=True) if log_rest > 0 else 0.0, None)
+
+    peak = _peak(lambda scale: float(surplus(np.asarray(scale))))
+    if surplus(np.asarray(peak)) < 0:
+        return FixedPoints(None, None)
+    beyond = 2 * peak
+    while surplus(np.asarray(beyond)) >= 0:
+        beyond *= 2
+    # log A_K ≥ 0, so that no root lies below log(C−1).
+    stable = root(float(log_rest), peak, rising=True) if log_rest > 0 else 0.0
+    return FixedPoints(stable, root(peak, beyond, rising=False))
+
+
+def _peak(function: Callable[[float], float]) -> float:
+    """Where a concave function that ends up falling is largest on s > 0, to half the digits (golden section)."""
+    high = 1.0
+    while function(2 * high) > function(high):
+        high *= 2
+    low, high = 0.0, 2 * high
+    for _ in range(100):
+        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        if function(left) < function(right):
+            low = left
+        else:
+            high = right
+    return (low + high) / 2
+
+
+@overload
+def adacos_cosine_spread_limit(num_classes: float, theta: float) -> float: ...
+@overload
+def adacos_cosine_spread_limit(num_classes: ArrayLike, theta: ArrayLike) -> Floats: ...
+def adacos_cosine_spread_limit(num_classes: ArrayLike, theta: ArrayLike) -> float | Floats:
+    """The standard deviation of non-target cosines above which the dynamic rule is estimated to run away.
+
+    With log B ≈ log(C−1) + s²σ²/2 (normally distributed cosines of mean 0) the rule has a fixed point only if
+    σ ≤ cos(min(π/4, θ_med)) / √(2·log(C−1)). An estimate, and a cautious one: log A_K(s) lies below s²/2K.
+    For random prototypes σ² = 1/K.
+
+    Args:
+        num_classes: Number of classes C, at least 3.
+        theta: θ_med, the median target angle (rad).
+
+    Raises:
+        InputError: If `num_classes` is not a whole number of at least 3 or `theta` is not in [0, π].
+    """
+    count, angle = checks.classes(num_classes, minimum=3), checks.angles("theta", theta)
+    return checks.as_given(np.cos(np.minimum(angle, math.pi / 4)) / np.sqrt(2 * np.log(count - 1)))

@@ -1,0 +1,178 @@
+"""Lower bounds on the scale s, and their inverses."""
+
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hpstudy.exceptions import InputError
+from hpstudy.theory import _checks as checks
+from hpstudy.theory._checks import Floats
+from hpstudy.theory._kernel import kernel_gap
+from hpstudy.theory._roots import bisect, bracket
+
+
+def _log_odds(num_classes: Floats, posterior: Floats) -> Floats:
+    """ln((C−1)P/(1−P)) without rounding 1 − P."""
+    return np.log(num_classes - 1) + np.log(posterior) - np.log1p(-posterior)
+
+
+@overload
+def cosface_scale_bound(num_classes: float, posterior: float) -> float: ...
+@overload
+def cosface_scale_bound(num_classes: ArrayLike, posterior: ArrayLike) -> Floats: ...
+def cosface_scale_bound(num_classes: ArrayLike, posterior: ArrayLike) -> float | Floats:
+    """The scale below which no prototypes give every class centre the posterior P_W: s ≥ (C−1)/C·ln((C−1)P_W/(1−P_W)).
+
+    CosFace (Wang et al., CVPR 2018, arXiv:1801.09414), eq. 6. A necessary condition: s ≥ bound(min_i P_i) holds for any
+    unit prototypes, whatever K. It is attained by the simplex alone, so only for C ≤ K+1; `dimension_aware_scale_bound`
+    is sharper in few dimensions, and `joint_scale_bound` knows of the margin, which this bound ignores. Below
+    P_W = 1/C the bound is negative: every scale will do.
+
+    Args:
+        num_classes: Number of classes C.
+        posterior: P_W, the expected minimum posterior of a class centre.
+
+    Raises:
+        InputError: If `num_classes` is not a whole number of at least 2 or `posterior` is not in (0, 1).
+    """
+    count, wanted = checks.classes(num_classes), checks.posteriors(posterior)
+    return checks.as_given((count - 1) / count * _log_odds(count, wanted))
+
+
+@overload
+def normface_loss_bound(num_classes: float, scale: float) -> float: ...
+@overload
+def normface_loss_bound(num_classes: ArrayLike, scale: ArrayLike) -> Floats: ...
+def normface_loss_bound(num_classes: ArrayLike, scale: ArrayLike) -> float | Floats:
+    """The least mean loss at a scale (nats): log(1 + (C−1)·e^{−sC/(C−1)}).
+
+    NormFace (Wang et al., ACM Multimedia 2017, arXiv:1704.06369), Proposition 2, with s = ℓ². It holds for a training
+    set with equally many samples of each class, not for a mini-batch or an imbalanced set. The same inequality as
+    CosFace's eq. 6: `normface_loss_bound(C, cosface_scale_bound(C, P))` is −ln P.
+
+    Args:
+        num_classes: Number of classes C.
+        scale: Scale s. Negative values, which eq. 6 gives for P < 1/C, are taken as they are.
+
+    Raises:
+        InputError: If `num_classes` is not a whole number of at least 2 or `scale` is not finite.
+    """
+    return checks.as_given(_loss_floor(checks.classes(num_classes), checks.finite("scale", scale)))
+
+
+def _loss_floor(num_classes: Floats, scale: Floats) -> Floats:
+    # logaddexp takes log1p of the smaller part, so that neither a tiny nor a huge exponential is lost.
+    return np.logaddexp(0.0, np.log(num_classes - 1) - scale * (num_classes / (num_classes - 1)))
+
+
+@overload
+def implied_posterior(num_classes: float, scale: float) -> float: ...
+@overload
+def implied_posterior(num_classes: ArrayLike, scale: ArrayLike) -> Floats: ...
+def implied_posterior(num_classes: ArrayLike, scale: ArrayLike) -> float | Floats:
+    """The P_W that CosFace's bound grants a scale: 1/(1 + (C−1)·e^{−sC/(C−1)}), the largest minimum posterior there is.
+
+    The inverse in P_W of `cosface_scale_bound` (CosFace, eq. 6), attained by a simplex of prototypes.
+
+    Args:
+        num_classes: Number of classes C.
+        scale: Scale s, of either sign as in `normface_loss_bound`.
+
+    Raises:
+        InputError: If `num_classes` is not a whole number of at least 2 or `scale` is not finite.
+    """
+    return checks.as_given(np.exp(-_loss_floor(checks.classes(num_classes), checks.finite("scale", scale))))
+
+
+@overload
+def joint_scale_bound(
+    num_classes: float, posterior: float, margin: float, kind: Literal["cosine", "angle"] = "cosine"
+) -> float: ...
+@overload
+def joint_scale_bound(
+    num_classes: ArrayLike, posterior: ArrayLike, margin: ArrayLike, kind: Literal["cosine", "angle"] = "cosine"
+) -> Floats: ...
+def joint_scale_bound(
+    num_classes: ArrayLike, posterior: ArrayLike, margin: ArrayLike, kind: Literal["cosine", "angle"] = "cosine"
+) -> float | Floats:
+    """The scale below which no class centre reaches the posterior P with the margin in its logit.
+
+    CosFace's argument for eq. 6 with the margin kept, which the paper's own bound leaves out:
+    `cosine`: s ≥ ln((C−1)P/(1−P)) / (C/(C−1) − m); `angle`: s ≥ ln((C−1)P/(1−P)) / (cos m + 1/(C−1)). It equals eq. 6
+    at m = 0 and grows without limit as m nears what the simplex itself has between its classes: from there on no scale
+    reaches a posterior above 1/C and the bound is infinite (and 0 for a posterior of at most 1/C).
+
+    Args:
+        num_classes: Number of classes C.
+        posterior: P, the margin included.
+        margin: m, a cosine in [0, 2] or an angle in [0, π] (rad).
+        kind: What the margin is subtracted from: CosFace's `cosine` or ArcFace's `angle`.
+
+    Raises:
+        InputError: If an argument is outside its range.
+    """
+    count, wanted = checks.classes(num_classes), checks.posteriors(posterior)
+    if kind == "cosine":
+        separation = count / (count - 1) - checks.between("margin", margin, 0.0, 2.0, "[0, 2]")
+    elif kind == "angle":
+        separation = np.cos(checks.angles("margin", margin)) + 1 / (count - 1)
+    else:
+        raise InputError(f"kind must be 'cosine' or 'angle', but got {kind!r}")
+    log_odds, separation = np.broadcast_arrays(_log_odds(count, wanted), separation)
+    apart = separation > 0
+    without = np.where(log_odds > 0, np.inf, 0.0)
+    return checks.as_given(np.where(apart, log_odds / np.where(apart, separation, 1.0), without))
+
+
+@overload
+def l2softmax_scale_bound(num_classes: float, posterior: float) -> float: ...
+@overload
+def l2softmax_scale_bound(num_classes: ArrayLike, posterior: ArrayLike) -> Floats: ...
+def l2softmax_scale_bound(num_classes: ArrayLike, posterior: ArrayLike) -> float | Floats:
+    """L2-softmax's lower bound on the feature norm: α ≥ ln(P(C−2)/(1−P)).
+
+    L2-constrained softmax (Ranjan, Castillo, Chellappa 2017, arXiv:1703.09507). It takes one class to be opposite and
+    the others at right angles, a weaker packing than the simplex, so that it lies above `cosface_scale_bound`; the two
+    meet as C grows.
+
+    Args:
+        num_classes: Number of classes C, at least 3.
+        posterior: Wanted posterior P of a class centre.
+
+    Raises:
+        InputError: If `num_classes` is not a whole number of at least 3 or `posterior` is not in (0, 1).
+    """
+    count, wanted = checks.classes(num_classes, minimum=3), checks.posteriors(posterior)
+    return checks.as_given(np.log(count - 2) + np.log(wanted) - np.log1p(-wanted))
+
+
+@overload
+def dimension_aware_scale_bound(num_classes: float, dim: float, posterior: float) -> float: ...
+@overload
+def dimension_aware_scale_bound(num_classes: ArrayLike, dim: ArrayLike, posterior: ArrayLike) -> Floats: ...
+def dimension_aware_scale_bound(num_classes: ArrayLike, dim: ArrayLike, posterior: ArrayLike) -> float | Floats:
+    """CosFace's bound on s sharpened by the dimension: min_i P_i ≥ P needs e^s/A_K(s) ≥ C·P.
+
+    CosFace's proof of eq. 6 uses only that Σ_{i,j} W_i·W_j ≥ 0. The kernel e^{s W_i·W_j} is positive definite, so that
+    Σ_{i,j} e^{s W_i·W_j} ≥ C²·A_K(s) (`log_kernel_mean`), which is stronger when C is large for K. The value is the
+    larger of both bounds, and never negative.
+
+    Args:
+        num_classes: Number of classes C.
+        dim: Embedding dimension K.
+        posterior: Wanted minimum posterior P of a class centre.
+
+    Raises:
+        InputError: If `num_classes` or `dim` is not a whole number of at least 2 or `posterior` is not in (0, 1).
+    """
+    count, dims, wanted = checks.classes(num_classes), checks.dimensions(dim), checks.posteriors(posterior)
+    count, dims, wanted = np.broadcast_arrays(count, dims, wanted)
+    needed = np.maximum(np.log(count) + np.log(wanted), 0.0)
+
+    def lacking(scale: Floats) -> Floats:
+        return kernel_gap(dims, scale) - needed
+
+    # A_K(s) ≥ 1, so that no root lies below what is needed.
+    energy = bisect(lacking, needed, bracket(lacking, 2 * needed))
+    return checks.as_given(np.maximum(energy, (count - 1) / count * _log_odds(count, wanted)))

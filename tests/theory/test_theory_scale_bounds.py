@@ -1,0 +1,161 @@
+"""Lower bounds on s against the stored oracles, and the identities between them."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hpstudy.theory import (
+    cosface_scale_bound,
+    dimension_aware_scale_bound,
+    implied_posterior,
+    joint_scale_bound,
+    l2softmax_scale_bound,
+    normface_loss_bound,
+)
+
+CLASSES = st.integers(2, 10_000_000)
+POSTERIORS = st.floats(1e-6, 1 - 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("classes", "posterior", "expected"),
+    [(10, 0.9, 3.955004), (10, 0.99, 6.113110), (10575, 0.9, 11.462294), (10575, 0.99, 13.859963)],
+)
+def test_cosface_scale_bound_matches_its_oracles(classes, posterior, expected):
+    assert cosface_scale_bound(classes, posterior) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("classes", "posterior", "expected"),
+    [(4, 0.9, 2.471878), (8, 0.9, 3.625243), (20, 0.9, 4.884580), (8, 0.5, 1.702671)],
+)
+def test_cosface_scale_bound_matches_the_circle_table(classes, posterior, expected):
+    assert cosface_scale_bound(classes, posterior) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("classes", "scale", "expected"),
+    [
+        (10, 1, 1.376935),
+        (10, 2, 0.680726),
+        (10, 4, 0.100472),
+        (10, 16, 1.71180e-7),
+        (10575, 1, 8.266316),
+        (10575, 16, 0.00118744),
+    ],
+)
+def test_normface_loss_bound_matches_its_oracles(classes, scale, expected):
+    assert normface_loss_bound(classes, scale) == pytest.approx(expected, rel=5e-6)
+
+
+@pytest.mark.parametrize(
+    ("classes", "margin", "kind", "expected"),
+    [
+        (10, 0.35, "cosine", 5.773729),
+        (10575, 0.35, "cosine", 17.633401),
+        (10, 0.5, "angle", 4.444702),
+        (10575, 0.5, "angle", 13.061042),
+    ],
+)
+def test_joint_scale_bound_matches_its_oracles(classes, margin, kind, expected):
+    assert joint_scale_bound(classes, 0.9, margin, kind) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("classes", "expected"), [(10, 4.276666), (10575, 11.463283)])
+def test_l2softmax_scale_bound_matches_its_oracles(classes, expected):
+    assert l2softmax_scale_bound(classes, 0.9) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("classes", "dim", "expected"),
+    [(8, 2, 8.513380), (20, 3, 9.000000), (10575, 512, 11.462294)],
+)
+def test_dimension_aware_scale_bound_matches_its_oracles(classes, dim, expected):
+    assert dimension_aware_scale_bound(classes, dim, 0.9) == pytest.approx(expected, abs=1e-6)
+
+
+def test_dimension_aware_scale_bound_has_its_closed_form_in_three_dimensions():
+    # A_3(s) = sinh(s)/s, so that e^s/A_3(s) = 2s/(1 − e^{−2s}).
+    scale = dimension_aware_scale_bound(1000, 3, 0.7)
+    assert 2 * scale / -math.expm1(-2 * scale) == pytest.approx(700, rel=1e-12)
+
+
+@pytest.mark.parametrize(("classes", "exact"), [(4, 2.917059), (8, 9.871524), (10, 15.136887), (20, 59.059938)])
+def test_regular_polygon_needs_more_than_both_bounds_and_is_met_exactly(classes, exact):
+    angles = 2 * math.pi * np.arange(classes) / classes
+    posterior = 1 / np.exp(exact * (np.cos(angles) - 1)).sum()
+    assert posterior == pytest.approx(0.9, abs=1e-6)
+    assert cosface_scale_bound(classes, 0.9) <= dimension_aware_scale_bound(classes, 2, 0.9) <= exact
+
+
+@given(classes=CLASSES, posterior=POSTERIORS)
+def test_normface_and_cosface_are_one_inequality(classes, posterior):
+    scale = cosface_scale_bound(classes, posterior)
+    assert normface_loss_bound(classes, scale) == pytest.approx(-math.log(posterior), rel=1e-6, abs=1e-14)
+
+
+@given(classes=CLASSES, posterior=POSTERIORS)
+def test_implied_posterior_inverts_the_scale_bound(classes, posterior):
+    assert implied_posterior(classes, cosface_scale_bound(classes, posterior)) == pytest.approx(posterior, rel=1e-9)
+
+
+@settings(deadline=None, max_examples=40)
+@given(classes=CLASSES, low=POSTERIORS, high=POSTERIORS)
+def test_scale_bounds_grow_with_the_posterior(classes, low, high):
+    low, high = sorted((low, high))
+    assert cosface_scale_bound(classes, low) <= cosface_scale_bound(classes, high)
+    assert joint_scale_bound(classes, low, 0.35) <= joint_scale_bound(classes, high, 0.35)
+    assert dimension_aware_scale_bound(classes, 16, low) <= dimension_aware_scale_bound(classes, 16, high)
+
+
+@given(few=CLASSES, many=CLASSES, posterior=st.floats(0.5, 1 - 1e-9))
+def test_scale_bound_grows_with_the_classes(few, many, posterior):
+    few, many = sorted((few, many))
+    assert cosface_scale_bound(few, posterior) <= cosface_scale_bound(many, posterior) * (1 + 1e-12)
+
+
+@settings(deadline=None, max_examples=50)
+@given(classes=CLASSES, dim=st.integers(2, 4096), posterior=POSTERIORS)
+def test_dimension_aware_bound_is_never_weaker(classes, dim, posterior):
+    assert dimension_aware_scale_bound(classes, dim, posterior) >= cosface_scale_bound(classes, posterior)
+
+
+@given(classes=CLASSES, posterior=POSTERIORS)
+def test_joint_bound_without_margin_is_cosface(classes, posterior):
+    expected = pytest.approx(cosface_scale_bound(classes, posterior), rel=1e-12, abs=1e-12)
+    assert joint_scale_bound(classes, posterior, 0.0, "cosine") == expected
+    assert joint_scale_bound(classes, posterior, 0.0, "angle") == expected
+
+
+@settings(deadline=None, max_examples=50)
+@given(rng=st.integers(0, 2**32 - 1), classes=st.integers(2, 12), dim=st.integers(2, 6), scale=st.floats(0.1, 40))
+def test_no_unit_prototypes_ever_break_the_scale_bounds(rng, classes, dim, scale):
+    weight = np.random.default_rng(rng).normal(size=(classes, dim))
+    weight /= np.linalg.norm(weight, axis=1, keepdims=True)
+    posterior = float(1 / np.exp(scale * (weight @ weight.T - 1)).sum(axis=1).max())
+    if 1 - posterior > 1e-12:
+        assert dimension_aware_scale_bound(classes, dim, posterior) <= scale * (1 + 1e-6)
+
+
+def test_joint_bound_is_infinite_where_no_scale_makes_up_for_the_margin():
+    assert joint_scale_bound(10, 0.9, [1.0, 10 / 9, 1.5]).tolist() == pytest.approx([39.55004, math.inf, math.inf])
+    assert joint_scale_bound(10, 0.05, 1.5) == 0.0
+
+
+def test_arrays_broadcast_and_scalars_give_floats():
+    table = cosface_scale_bound(np.array([[10], [10575]]), np.array([0.9, 0.99]))
+    assert table == pytest.approx(np.array([[3.955004, 6.113110], [11.462294, 13.859963]]), abs=1e-6)
+    assert dimension_aware_scale_bound([8, 20], [2, 3], 0.9) == pytest.approx([8.513380, 9.0], abs=1e-6)
+    assert type(cosface_scale_bound(10, 0.9)) is float
+    assert type(implied_posterior(10, 4)) is float
+
+
+def test_extremes_do_not_overflow():
+    assert normface_loss_bound(10_000_000, 1e9) == 0.0
+    assert normface_loss_bound(2, -1e4) == pytest.approx(2e4)
+    assert implied_posterior(10_000_000, 1e6) == 1.0
+    assert math.isfinite(dimension_aware_scale_bound(10_000_000, 2, 1 - 1e-12))
+    assert cosface_scale_bound(2, math.nextafter(1, 0)) == pytest.approx(18.37, abs=0.01)
