@@ -1,0 +1,35 @@
+"""Cosine-softmax losses as margin × scale.
+
+A head is normalise → margin on the target cosine → scale → cross-entropy. Margins and scales are small objects of
+their own, so that any margin goes with any scale; a named loss is a row of the catalogue that names one of each.
+
+    head = build_head("cosface", num_classes=C, embedding_dim=K, s=30.0, m=0.35)
+    out = head(embeddings, labels)
+    out.loss.backward()
+"""
+
+from hpstudy.losses._cosines import Cosines, batch_cosines
+from hpstudy.losses._head import CosineHead
+from hpstudy.losses._output import Head, HeadOutput
+from hpstudy.losses._registry import MARGIN_CLASSES, SCALE_CLASSES, build_head, build_head_from_parts
+from hpstudy.losses._statistics import STATISTICS, head_statistics
+from hpstudy.losses.margins import Margin, TargetMargin
+from hpstudy.losses.scales import Scale, TargetStatistics
+
+__all__ = [
+    "MARGIN_CLASSES",
+    "SCALE_CLASSES",
+    "STATISTICS",
+    "CosineHead",
+    "Cosines",
+    "Head",
+    "HeadOutput",
+    "Margin",
+    "Scale",
+    "TargetMargin",
+    "TargetStatistics",
+    "batch_cosines",
+    "build_head",
+    "build_head_from_parts",
+    "head_statistics",
+]
