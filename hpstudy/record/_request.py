@@ -1,0 +1,28 @@
+"""One trial that the planner wants run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialRequest:
+    """What to run: an arm in a condition with one set of hyperparameters and one training seed."""
+
+    arm: str
+    condition: str
+    phase: str
+    """`search`, `grid` or `confirm`."""
+    search_seed: int
+    number: int
+    """Position in its search; for a confirm trial its training seed."""
+    seed: int
+    """Training seed."""
+    params: Mapping[str, float]
+    """Searched, listed or chosen values by name."""
+    origin: str = ""
+    """Where the point is from if not from the sampler: `paper default`, `grid` or `chosen`."""
+
+    @property
+    def trial_id(self) -> str:
+        """Deterministic, so that a resumed study updates its trials and never doubles them."""
+        return f"{self.arm}.{self.condition}.{self.phase}.s{self.search_seed}.{self.number:03d}"

@@ -1,0 +1,84 @@
+"""The row that a finished trial leaves."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import pyarrow as pa
+
+STATUSES = ("completed", "pruned", "diverged", "failed")
+"""How a trial can end: ran its budget; stopped early by the search; turned non-finite; raised an error."""
+
+_FLOAT_GROUPS = ("param", "val", "test", "geometry", "cost")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialResult:
+    """What one trial was and what came of it: one row of `trials.parquet`.
+
+    Raises:
+        ValueError: the status is none of `STATUSES`.
+    """
+
+    study: str
+    trial_id: str
+    arm: str
+    condition: str
+    phase: str
+    """`search`, `grid` or `confirm`."""
+    search_seed: int
+    """Seed of the search that the trial belongs to, or whose chosen point it confirms."""
+    number: int
+    """Position in its search; for a confirm trial its training seed."""
+    seed: int
+    """Training seed: initial weights, order of the batches, augmentation."""
+    loss: str
+    num_classes: int
+    embedding_dim: int
+    s: float
+    """Configured scale; NaN where the arm adapts it."""
+    m: float
+    """Configured margin in the loss's own unit; NaN where it has none."""
+    status: str
+    cause: str = ""
+    diverged_step: int = -1
+    epochs: int = 0
+    steps: int = 0
+    objective: float = math.nan
+    """The value told to the search; chance level for a trial that diverged or failed."""
+    samples_per_s: float = math.nan
+    attempt: int = 1
+    device: str = ""
+    started_at: float = math.nan
+    ended_at: float = math.nan
+    groups: Mapping[str, float] = field(default_factory=dict)
+    """Values with grouped names: `param/…`, `val/…`, `test/…`, `geometry/…`, `cost/…`."""
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise ValueError(f"status must be one of {', '.join(STATUSES)}, but got {self.status!r}")
+        for name in self.groups:
+            if name.split("/", 1)[0] not in _FLOAT_GROUPS or "/" not in name:
+                raise ValueError(f"a grouped value is named <group>/<name> with group in {_FLOAT_GROUPS}, got {name!r}")
+
+    def as_row(self) -> dict[str, Any]:
+        """The row, grouped values beside the others."""
+        row = asdict(self)
+        groups = row.pop("groups")
+        return {**row, **groups}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "TrialResult":
+        """The inverse of `as_row`; absent grouped values (null in a table of many trials) are left out."""
+        own = {entry.name for entry in fields(cls)} - {"groups"}
+        groups = {name: value for name, value in row.items() if name not in own and value is not None}
+        return cls(**{name: row[name] for name in own if name in row}, groups=groups)
+
+    def as_table(self) -> pa.Table:
+        """A table of one row, typed the same for every trial."""
+        row = self.as_row()
+        types: dict[object, pa.DataType] = {str: pa.string(), int: pa.int64()}
+        known = {entry.name: types[entry.type] for entry in fields(self) if entry.type in types}
+        schema = pa.schema([(name, known.get(name, pa.float64())) for name in row])
+        return pa.Table.from_pylist([row], schema=schema)

@@ -1,0 +1,192 @@
+"""The record: what is written is read again, whatever was cut off in between."""
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpstudy.exceptions import InputError, StudyConflictError
+from hpstudy.record import TRAJECTORY_COLUMNS, StudyFolder, TrialResult, studies_in, write_atomically
+
+
+def make_result(trial_id: str = "cosface.default.search.s0.000", **changes: object) -> TrialResult:
+    values: dict[str, object] = {
+        "study": "toy",
+        "trial_id": trial_id,
+        "arm": "cosface",
+        "condition": "default",
+        "phase": "search",
+        "search_seed": 0,
+        "number": 0,
+        "seed": 0,
+        "loss": "cosface",
+        "num_classes": 10,
+        "embedding_dim": 4,
+        "s": 30.0,
+        "m": 0.35,
+        "status": "completed",
+        "epochs": 2,
+        "steps": 6,
+        "objective": 0.5,
+        "groups": {"param/s": 30.0, "val/tar_at_far_1e-3": 0.5},
+    }
+    return TrialResult(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def write_epoch(folder: StudyFolder, trial_id: str, epoch: int, loss: float, writer=None):
+    writer = writer or folder.attempt(trial_id)
+    steps = {name: np.full(3, loss, np.float32) for name in TRAJECTORY_COLUMNS}
+    steps["step"] = np.arange(3 * epoch - 2, 3 * epoch + 1, dtype=np.int32)
+    steps["epoch"] = np.full(3, epoch, np.int32)
+    writer.write_epoch(
+        epoch, steps, {"epoch": epoch, "step": 3 * epoch, "val/x": loss}, lambda path: path.write_text("state")
+    )
+    return writer
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    return StudyFolder(tmp_path, "toy")
+
+
+def test_a_result_survives_the_round_trip(folder: StudyFolder) -> None:
+    result = make_result()
+    assert folder.finish_trial(result)
+    kept = folder.result(result.trial_id)
+    assert kept is not None
+    assert kept == make_result(ended_at=kept.ended_at, started_at=kept.started_at, samples_per_s=kept.samples_per_s)
+    assert folder.finished_trials() == [result.trial_id]
+
+
+def test_a_finished_trial_is_not_overwritten(folder: StudyFolder) -> None:
+    folder.finish_trial(make_result(objective=0.5))
+    assert not folder.finish_trial(make_result(objective=0.9))
+    kept = folder.result(make_result().trial_id)
+    assert kept is not None
+    assert kept.objective == 0.5
+
+
+def test_trials_of_different_arms_share_one_table(folder: StudyFolder) -> None:
+    folder.finish_trial(make_result())
+    folder.finish_trial(
+        make_result("normface.default.search.s0.000", arm="normface", m=float("nan"), groups={"param/s": 9.0})
+    )
+    trials = folder.trials()
+    assert list(trials["arm"]) == ["cosface", "normface"]
+    assert np.isnan(trials.loc[1, "val/tar_at_far_1e-3"])
+    assert folder.write_trials().is_file()
+    pd.testing.assert_frame_equal(pd.read_parquet(folder.path / "trials.parquet"), trials)
+
+
+def test_epochs_of_a_killed_attempt_are_joined_with_its_successors(folder: StudyFolder) -> None:
+    trial_id = make_result().trial_id
+    first = write_epoch(folder, trial_id, 1, loss=1.0)
+    write_epoch(folder, trial_id, 2, loss=2.0, writer=first)
+    second = folder.attempt(trial_id)
+    assert second.attempt == 2
+    assert [path.name for path in second.latest_checkpoints()] == ["epoch-0002.pt"]
+    write_epoch(folder, trial_id, 2, loss=20.0, writer=second)
+    write_epoch(folder, trial_id, 3, loss=30.0, writer=second)
+    write_epoch(folder, trial_id, 3, loss=99.0, writer=first)  # the cut-off worker lives on
+    folder.finish_trial(make_result(epochs=3))
+    trajectory = folder.trajectory(trial_id)
+    assert list(trajectory["step"]) == list(range(1, 10))
+    assert list(trajectory["loss"]) == [1.0] * 3 + [20.0] * 3 + [30.0] * 3
+    assert list(folder.epochs(trial_id)["val/x"]) == [1.0, 20.0, 30.0]
+    assert not (folder.path / "checkpoints" / trial_id).exists()
+
+
+def test_a_stopped_trial_keeps_the_epochs_up_to_its_stop(folder: StudyFolder) -> None:
+    trial_id = make_result().trial_id
+    writer = write_epoch(folder, trial_id, 1, loss=1.0)
+    write_epoch(folder, trial_id, 2, loss=2.0, writer=writer)
+    folder.finish_trial(make_result(status="pruned", epochs=1))
+    assert list(folder.trajectory(trial_id)["step"]) == [1, 2, 3]
+
+
+def test_a_trial_without_an_epoch_has_empty_frames(folder: StudyFolder) -> None:
+    folder.finish_trial(make_result(status="failed", epochs=0))
+    assert folder.trajectory(make_result().trial_id).empty
+    assert folder.epochs(make_result().trial_id).empty
+
+
+def test_status_and_group_names_are_checked() -> None:
+    with pytest.raises(ValueError, match="status must be one of completed, pruned, diverged, failed, but got 'done'"):
+        make_result(status="done")
+    with pytest.raises(ValueError, match="grouped value is named <group>/<name>"):
+        make_result(groups={"accuracy": 1.0})
+
+
+def test_atomic_write_leaves_the_old_file_when_the_writer_fails(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, lambda temporary: temporary.write_text("old"))
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_table_of_another_schema_version_is_refused(folder: StudyFolder) -> None:
+    path = folder.path / "results" / "alien.parquet"
+    path.parent.mkdir(parents=True)
+    pd.DataFrame({"x": [1]}).to_parquet(path)
+    with pytest.raises(ValueError, match="schema version none, this hpstudy reads version 1"):
+        folder.result("alien")
+
+
+def test_the_study_file_is_fixed_and_guarded(folder: StudyFolder) -> None:
+    with pytest.raises(InputError, match="there is no study 'toy'"):
+        folder.resolved_yaml()
+    folder.begin("name: toy\n")
+    assert folder.exists()
+    assert folder.resolved_yaml() == "name: toy\n"
+    assert studies_in(folder.home) == ["toy"]
+    (folder.path / "study.yaml").write_text("name: other\n")
+    with pytest.raises(StudyConflictError, match="was changed after the study began"):
+        folder.resolved_yaml()
+
+
+def test_a_remote_home_is_refused() -> None:
+    with pytest.raises(InputError, match="must be a folder that every node sees, but got 's3://bucket'"):
+        StudyFolder("s3://bucket", "toy")
+
+
+def _hold(path: Path, ready: "multiprocessing.synchronize.Event") -> None:
+    with StudyFolder(path, "toy").lock:
+        ready.set()
+        signal.pause()
+
+
+def test_the_lock_refuses_a_second_driver_and_dies_with_the_first(folder: StudyFolder) -> None:
+    folder.begin("name: toy\n")
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    holder = context.Process(target=_hold, args=(folder.home, ready))
+    holder.start()
+    try:
+        assert ready.wait(30)
+        assert folder.is_running()
+        with pytest.raises(StudyConflictError, match=rf"is being run by process {holder.pid} on"):
+            folder.lock.__enter__()
+    finally:
+        os.kill(holder.pid or 0, signal.SIGKILL)
+        holder.join()
+    assert not folder.is_running()
+    with folder.lock:
+        assert folder.is_running()
+
+
+def test_sessions_are_kept_in_order(folder: StudyFolder) -> None:
+    assert folder.sessions() == []
+    folder.add_session({"started": "first"})
+    folder.add_session({"started": "second"})
+    assert [session["started"] for session in folder.sessions()] == ["first", "second"]
