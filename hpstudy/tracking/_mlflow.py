@@ -1,0 +1,166 @@
+"""A study in MLflow: study → arms → trials."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from hpstudy.tracking import _describe
+from hpstudy.tracking._curves import TrialCurves
+from hpstudy.tracking._describe import is_given
+from hpstudy.tracking._environment import tracking_uri
+from hpstudy.tracking._protocol import LoadTrial, Row, Tracker
+from hpstudy.tracking._store import KEY, RunStore, store_errors
+
+DELIVERED = "hpstudy.delivered"
+RESULT = "hpstudy.result"
+LEVEL = "level"
+FINISHED_AS = {"completed": "FINISHED", "pruned": "FINISHED", "diverged": "FAILED", "failed": "FAILED"}
+
+
+class MlflowTracker(Tracker):
+    """Delivers a study to MLflow, at once and in the caller's thread.
+
+    The experiment is the study; its runs form a tree through the tag `mlflow.parentRunId` and are found by the tag
+    `hpstudy.key` (study name, `study:arm`, trial id). A trial's run shows one attempt: a later result of the same trial
+    takes the place of the earlier run.
+
+    Args:
+        home: Holds `mlflow.db` and `mlartifacts/`, unless `$MLFLOW_TRACKING_URI` names another store.
+        study_name: The experiment's name.
+        question: Shown as the experiment's description.
+        sha256: Of `resolved_yaml`; runs of another file under the same name are left alone.
+        resolved_yaml: Stored with the study's run as `study.yaml`.
+        arms: Names of the arms to show from the start; others appear with their first trial.
+        max_points: The most points of one trajectory curve, at least 4; extremes are kept.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        study_name: str,
+        question: str,
+        sha256: str,
+        resolved_yaml: str,
+        *,
+        arms: Sequence[str] = (),
+        max_points: int = 400,
+    ) -> None:
+        self._study_name = study_name
+        self._question = question
+        self._resolved_yaml = resolved_yaml
+        self._arms = tuple(arms)
+        self._max_points = max_points
+        self._store = RunStore(tracking_uri(home), home / "mlartifacts", study_name, sha256)
+        self._study_run_id = ""
+
+    def start(self) -> None:
+        """Opens the experiment, the study's run and the arms' runs, or reopens them."""
+        with store_errors():
+            self._open()
+            self._store.client.update_run(self._study_run_id, status="RUNNING")
+            for arm in self._arms:
+                self._store.client.update_run(self._arm_run(arm), status="RUNNING")
+
+    def _open(self) -> None:
+        if self._study_run_id:
+            return
+        self._store.open(self._question)
+        tags = {LEVEL: "study", "mlflow.note.content": self._question}
+        run_id, _ = self._store.ensure(self._study_name, self._study_name, tags=tags)
+        self._store.client.log_text(run_id, self._resolved_yaml, "study.yaml")
+        self._study_run_id = run_id
+
+    def _arm_run(self, arm: str) -> str:
+        key = f"{self._study_name}:{arm}"
+        return self._store.ensure(key, arm, parent=self._study_run_id, tags={LEVEL: "arm", "arm": arm})[0]
+
+    def _trial_run(self, row: Row) -> tuple[str, bool]:
+        return self._store.ensure(
+            row["trial_id"],
+            _describe.run_name(row),
+            parent=self._arm_run(row["arm"]),
+            start_ms=round(row["started_at"] * 1000) if is_given(row.get("started_at")) else None,
+            tags={LEVEL: "trial", **_describe.tags(row)},
+        )
+
+    def trial_started(self, row: Row) -> None:
+        """Shows a trial as running, with its params."""
+        with store_errors():
+            self._open()
+            run_id, existed = self._trial_run(row)
+            tags = {**_describe.tags(row), "status": "running", DELIVERED: "0"}
+            self._store.log(run_id, params=_describe.params(row), tags=tags)
+            if existed:
+                self._store.client.update_run(run_id, status="RUNNING", name=_describe.run_name(row))
+
+    def trial_finished(
+        self, row: Row, trajectory: pd.DataFrame, epochs: pd.DataFrame, artifacts: Sequence[Path]
+    ) -> None:
+        """Delivers the curves, the end metrics and the artifacts of a trial; the mark of delivery comes last."""
+        result = f"attempt {row.get('attempt', 0)} ended {row.get('ended_at')}"
+        with store_errors():
+            self._open()
+            run_id, existed = self._trial_run(row)
+            if existed:
+                run = self._store.client.get_run(run_id)
+                same = run.data.tags.get(RESULT) == result
+                if same and run.data.tags.get(DELIVERED) == "1":
+                    return
+                if not same and run.data.metrics:
+                    self._store.discard(row["trial_id"])
+                    run_id, _ = self._trial_run(row)
+            curves = TrialCurves(row, trajectory, epochs, self._max_points)
+            tags = {**_describe.tags(row), **curves.remarks, RESULT: result}
+            self._store.log(run_id, metrics=curves.metrics, params=_describe.params(row), tags=tags)
+            self._store.log_artifacts(run_id, artifacts)
+            status = FINISHED_AS[row["status"]]
+            self._store.client.update_run(run_id, status=status, name=_describe.run_name(row))
+            end_ms = round(row["ended_at"] * 1000) if is_given(row.get("ended_at")) else None
+            self._store.client.set_terminated(run_id, status, end_time=end_ms)
+            self._store.client.set_tag(run_id, DELIVERED, "1")
+
+    def arm_finished(self, arm: str, metrics: Mapping[str, float]) -> None:
+        """Writes the arm's summary and closes it; values that are not finite are left out."""
+        with store_errors():
+            self._open()
+            self._finish(self._arm_run(arm), metrics)
+
+    def study_finished(self, metrics: Mapping[str, float], artifacts: Sequence[Path], note: str) -> None:
+        """Writes the study's summary, files and note, and closes it."""
+        with store_errors():
+            self._open()
+            self._store.log_artifacts(self._study_run_id, artifacts)
+            self._store.log(self._study_run_id, params={}, tags={"mlflow.note.content": note} if note else {})
+            self._finish(self._study_run_id, metrics)
+
+    def _finish(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        finite = {name: float(value) for name, value in metrics.items() if abs(value) < float("inf")}
+        self._store.log_summary(run_id, finite)
+        self._store.client.set_terminated(run_id, "FINISHED")
+
+    def interrupted(self) -> None:
+        """Shows what is running as killed."""
+        with store_errors():
+            self._open()
+            for run in list(self._store.find("attributes.status = 'RUNNING'")):
+                if run.data.tags.get("status") == "running":
+                    self._store.client.set_tag(run.info.run_id, "status", "interrupted")
+                self._store.client.set_terminated(run.info.run_id, "KILLED")
+
+    def delivered(self) -> set[str]:
+        """The ids of the trials whose delivery is complete."""
+        with store_errors():
+            self._open()
+            return {run.data.tags[KEY] for run in self._store.find(f"tags.`{DELIVERED}` = '1'")}
+
+    def catch_up(self, rows: Iterable[Row], load: LoadTrial) -> None:
+        """Delivers those finished trials that are not delivered yet."""
+        done = self.delivered()
+        for row in rows:
+            if row["trial_id"] not in done:
+                self.trial_finished(row, *load(row))
+
+    def close(self, timeout: float = 30.0) -> tuple[str, ...]:
+        """Nothing waits: every method delivers before it returns."""
+        return ()

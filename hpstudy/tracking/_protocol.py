@@ -1,0 +1,83 @@
+"""What a tracker is, and the one that keeps nothing."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from hpstudy.exceptions import HpstudyError
+
+Row = Mapping[str, Any]
+"""One row of the record's `trials` table."""
+
+LoadTrial = Callable[[Row], tuple[pd.DataFrame, pd.DataFrame, Sequence[Path]]]
+"""Reads the trajectory, the epochs and the artifacts of one finished trial."""
+
+
+class TrackingUnavailableError(HpstudyError):
+    """The tracking store cannot be reached now; the same call may work later."""
+
+
+class Tracker(Protocol):
+    """Shows a study while it runs and afterwards.
+
+    Contract: one tracker a study and one thread at a time. Every method may be called again with the same arguments,
+    also by a later process, and nothing is doubled. Arguments are read, never changed or kept beyond the delivery. A
+    method raises `TrackingUnavailableError` when the store is away; those of `BackgroundTracker` wait instead.
+    """
+
+    def start(self) -> None:
+        """Opens the study and its arms, or reopens them."""
+
+    def trial_started(self, row: Row) -> None:
+        """Shows a trial as running; the row holds what is known before it runs."""
+
+    def trial_finished(
+        self, row: Row, trajectory: pd.DataFrame, epochs: pd.DataFrame, artifacts: Sequence[Path]
+    ) -> None:
+        """Delivers a trial that ended, whatever its status; marked as delivered last of all."""
+
+    def arm_finished(self, arm: str, metrics: Mapping[str, float]) -> None:
+        """Closes an arm with its summary."""
+
+    def study_finished(self, metrics: Mapping[str, float], artifacts: Sequence[Path], note: str) -> None:
+        """Closes the study; `note` is Markdown shown on its page."""
+
+    def interrupted(self) -> None:
+        """Shows whatever is running as killed; a later `start` reopens it."""
+
+    def delivered(self) -> set[str]:
+        """The ids of the trials whose delivery is complete."""
+
+    def catch_up(self, rows: Iterable[Row], load: LoadTrial) -> None:
+        """Delivers those finished trials of the record that are not delivered yet; loads no others."""
+
+    def close(self, timeout: float = 30.0) -> tuple[str, ...]:
+        """Delivers what waits, for at most `timeout` seconds; returns what was not delivered."""
+
+
+class NullTracker(Tracker):
+    """Keeps nothing and shows nothing."""
+
+    def start(self) -> None: ...
+
+    def trial_started(self, row: Row) -> None: ...
+
+    def trial_finished(
+        self, row: Row, trajectory: pd.DataFrame, epochs: pd.DataFrame, artifacts: Sequence[Path]
+    ) -> None: ...
+
+    def arm_finished(self, arm: str, metrics: Mapping[str, float]) -> None: ...
+
+    def study_finished(self, metrics: Mapping[str, float], artifacts: Sequence[Path], note: str) -> None: ...
+
+    def interrupted(self) -> None: ...
+
+    def delivered(self) -> set[str]:
+        return set()
+
+    def catch_up(self, rows: Iterable[Row], load: LoadTrial) -> None: ...
+
+    def close(self, timeout: float = 30.0) -> tuple[str, ...]:
+        return ()

@@ -1,0 +1,204 @@
+"""Runs under deterministic keys: the part of MLflow that hpstudy uses, safe to repeat."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from hpstudy.tracking._environment import is_server
+from hpstudy.tracking._protocol import TrackingUnavailableError
+
+KEY = "hpstudy.key"
+SHA256 = "hpstudy.sha256"
+METRICS_A_BATCH = 800
+ENTRIES_A_BATCH = 100
+"""Params, and tags, a batch: MLflow takes 100 of each and 1000 entries in all."""
+TAG_LENGTH = 5000
+UNAVAILABLE_CODES = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED", "BAD_GATEWAY"}
+
+_logger = logging.getLogger(__name__)
+
+for _name in ("mlflow.store.db", "mlflow.store.db.utils", "alembic"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turns what MLflow raises when its store is away into `TrackingUnavailableError`."""
+    try:
+        yield
+    except MlflowException as error:
+        # A refused connection comes as INTERNAL_ERROR; only the exception underneath tells.
+        unreachable = isinstance(error.__cause__ or error.__context__, OSError)
+        if unreachable or error.error_code in UNAVAILABLE_CODES:
+            raise TrackingUnavailableError(f"the MLflow store does not answer: {error}") from error
+        raise
+    except OSError as error:
+        # Artifacts travel outside MLflow's error mapping; only what requests raises carries a response.
+        status = getattr(getattr(error, "response", None), "status_code", 503)
+        if hasattr(error, "response") and (status == 429 or status >= 500):
+            raise TrackingUnavailableError(f"the MLflow server does not take artifacts: {error}") from error
+        raise
+
+
+class RunStore:
+    """The runs of one study file in one MLflow experiment.
+
+    A run is found by its key and the SHA-256 of the study file, so that two files that had the same name at different
+    times never mix. One writer at a time.
+
+    Args:
+        uri: MLflow's tracking URI.
+        artifacts: Where artifacts go, unless `uri` is a server, which knows by itself.
+        experiment: Its name.
+        sha256: Of the resolved study file.
+    """
+
+    def __init__(self, uri: str, artifacts: Path, experiment: str, sha256: str) -> None:
+        self._uri = uri
+        self._artifacts = artifacts
+        self._experiment = experiment
+        self._sha256 = sha256
+        self._run_ids: dict[str, str] = {}
+        self.client: Any = None
+        self.experiment_id = ""
+
+    def open(self, description: str) -> None:
+        """Makes sure of the database and the experiment; seconds for a new database."""
+        if self.client is None:
+            create_database(self._uri)
+            self.client = MlflowClient(tracking_uri=self._uri)
+        experiment = self.client.get_experiment_by_name(self._experiment)
+        if experiment is None:
+            location = None if is_server(self._uri) else self._artifacts.absolute().as_uri()
+            tags = {
+                "mlflow.note.content": description[:TAG_LENGTH],
+                "mlflow.experimentKind": "custom_model_development",
+            }
+            self.experiment_id = self.client.create_experiment(self._experiment, artifact_location=location, tags=tags)
+            return
+        self.experiment_id = experiment.experiment_id
+        if experiment.lifecycle_stage == "deleted":
+            _logger.warning("the MLflow experiment %r was deleted; it is restored to go on", self._experiment)
+            self.client.restore_experiment(self.experiment_id)
+
+    def find(self, condition: str = "") -> Iterator[Any]:
+        """The runs of this study that meet a condition in MLflow's search syntax."""
+        query = f"tags.`{SHA256}` = '{self._sha256}'" + (f" and {condition}" if condition else "")
+        token = None
+        while True:
+            page = self.client.search_runs([self.experiment_id], query, max_results=1000, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def ensure(
+        self, key: str, name: str, *, parent: str | None = None, start_ms: int | None = None, tags: Mapping[str, str]
+    ) -> tuple[str, bool]:
+        """The run with this key, made where there is none.
+
+        Returns:
+            The run's id, and whether it was there before.
+        """
+        run_id = self._run_ids.get(key) or self._look_up(key)
+        if run_id is not None:
+            self._run_ids[key] = run_id
+            return run_id, True
+        parent_tag = {"mlflow.parentRunId": parent} if parent else {}
+        all_tags = {**tags, **parent_tag, KEY: key, SHA256: self._sha256}
+        run = self.client.create_run(self.experiment_id, start_time=start_ms, run_name=name, tags=all_tags)
+        self._run_ids[key] = run.info.run_id
+        return run.info.run_id, False
+
+    def _look_up(self, key: str) -> str | None:
+        quote = '"' if "'" in key else "'"
+        for run in self.find(f"tags.`{KEY}` = {quote}{key}{quote}"):
+            return str(run.info.run_id)
+        return None
+
+    def discard(self, key: str) -> None:
+        """Deletes the run with this key (MLflow keeps it in its bin)."""
+        self.client.delete_run(self._run_ids.pop(key))
+
+    def log(
+        self, run_id: str, *, metrics: Sequence[Metric] = (), params: Mapping[str, str], tags: Mapping[str, str]
+    ) -> None:
+        """Writes what the run does not hold yet, in few transactions."""
+        run = self.client.get_run(run_id)
+        if run.data.metrics:
+            metrics = self._missing(run_id, set(run.data.metrics), metrics)
+        for name in sorted(params.keys() & run.data.params.keys()):
+            if params[name] != run.data.params[name]:
+                _logger.warning(
+                    "param %s of run %s stays %s, not %s", name, run_id, run.data.params[name], params[name]
+                )
+        new_params = [Param(name, value) for name, value in params.items() if name not in run.data.params]
+        new_tags = [
+            RunTag(name, value[:TAG_LENGTH])
+            for name, value in tags.items()
+            if run.data.tags.get(name) != value[:TAG_LENGTH]
+        ]
+        while metrics or new_params or new_tags:
+            self.client.log_batch(
+                run_id, metrics[:METRICS_A_BATCH], new_params[:ENTRIES_A_BATCH], new_tags[:ENTRIES_A_BATCH]
+            )
+            metrics = metrics[METRICS_A_BATCH:]
+            new_params, new_tags = new_params[ENTRIES_A_BATCH:], new_tags[ENTRIES_A_BATCH:]
+
+    def _missing(self, run_id: str, present: set[str], metrics: Sequence[Metric]) -> list[Metric]:
+        """The metrics that a cut-off delivery left out; MLflow's own check of a repeated batch is ten times slower."""
+        held = {
+            (held.key, held.value, held.timestamp, held.step)
+            for name in {metric.key for metric in metrics} & present
+            for held in self.client.get_metric_history(run_id, name)
+        }
+        return [metric for metric in metrics if (metric.key, metric.value, metric.timestamp, metric.step) not in held]
+
+    def log_summary(self, run_id: str, summary: Mapping[str, float]) -> None:
+        """Sets metrics that have one current value; a changed value becomes the next step."""
+        run = self.client.get_run(run_id)
+        metrics = []
+        for name, value in summary.items():
+            step, time = 0, run.info.start_time
+            if name in run.data.metrics:
+                if run.data.metrics[name] == value:
+                    continue
+                last = max(self.client.get_metric_history(run_id, name), key=lambda metric: metric.step)
+                step, time = last.step + 1, last.timestamp + 1
+            metrics.append(Metric(name, value, time, step))
+        if metrics:
+            self.client.log_batch(run_id, metrics)
+
+    def log_artifacts(self, run_id: str, paths: Sequence[Path]) -> None:
+        """Copies files and folders to the run; one that is gone is named and left out."""
+        for path in paths:
+            if path.exists():
+                self.client.log_artifact(run_id, str(path))
+            else:
+                _logger.warning("artifact %s of run %s is gone and was left out", path, run_id)
+
+
+def create_database(uri: str) -> None:
+    """Makes a new SQLite database whole or not at all: MLflow cannot go on from a half-migrated one."""
+    prefix = "sqlite:///"
+    if not uri.startswith(prefix):
+        return
+    path = Path(uri.removeprefix(prefix))
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.unlink(missing_ok=True)
+    try:
+        MlflowClient(tracking_uri=f"{prefix}{unfinished}").search_experiments(max_results=1)
+        if not path.exists():
+            unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
