@@ -1,0 +1,95 @@
+"""The format of study files as a JSON schema, for the completion of editors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpstudy.catalog import LOSSES, MARGINS, SCALES, OptionInfo, ParameterInfo
+from hpstudy.spec._fields import ARM_NAME, ATTRIBUTE, STUDY_NAME
+from hpstudy.spec._paths import FIELDS, SEARCHABLE
+from hpstudy.spec._study_spec import StudySpec
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+Schema = dict[str, Any]
+
+
+def study_schema() -> Schema:
+    """The JSON schema (draft 2020-12) of study files, with descriptions, units, defaults and known names.
+
+    It is as strict as a schema can be; what only the whole file shows (units, paths, budgets) is left to `load_study`.
+    """
+    schema: Schema = {"$schema": DIALECT, **StudySpec.model_json_schema()}
+    schema["title"] = "hpstudy study file"
+    properties, definitions = schema["properties"], schema["$defs"]
+    properties["name"]["pattern"] = f"^{STUDY_NAME.pattern}$"
+    properties["arms"]["propertyNames"] = {"pattern": f"^{ARM_NAME.pattern}$"}
+    properties["conditions"]["propertyNames"] = {"enum": list(FIELDS)}
+    definitions["SearchSpec"]["properties"]["objective"]["pattern"] = r"^val/tar_at_far_[0-9.]+(e[+-]?[0-9]+)?$"
+    definitions["ArmSpec"] = _arm(definitions["ArmSpec"])
+    part = definitions.pop("PartSpec")
+    for kind, catalogue in (("margin", MARGINS), ("scale", SCALES)):
+        definitions[kind.capitalize()] = _part(part, catalogue)
+        field = definitions["ArmSpec"]["properties"][kind]
+        definitions["ArmSpec"]["properties"][kind] = {
+            "$ref": f"#/$defs/{kind.capitalize()}",
+            "description": field["description"],
+        }
+    return schema
+
+
+def _arm(schema: Schema) -> Schema:
+    properties = dict(schema["properties"])
+    owners: dict[str, list[tuple[str, ParameterInfo | OptionInfo]]] = {}
+    for loss in LOSSES.values():
+        takes: Mapping[str, ParameterInfo | OptionInfo] = {**loss.parameters, **loss.options}
+        for name, info in takes.items():
+            owners.setdefault(name, []).append((loss.name, info))
+    names = "; ".join(f"{loss.name}: {loss.title}" for loss in LOSSES.values())
+    properties["loss"] = {
+        "description": f"{properties['loss']['description']} Known: {names}.",
+        "anyOf": [{"enum": list(LOSSES)}, {"type": "string", "pattern": f"^{ATTRIBUTE.pattern}$"}],
+    }
+    for name, infos in owners.items():
+        first = infos[0][1]
+        kind: Schema = {"type": "number"} if isinstance(first, ParameterInfo) else {"enum": sorted(_options(infos))}
+        properties[name] = {**kind, "description": _by_meaning(infos)}
+    for section in ("search", "grid"):
+        branch = next(entry for entry in properties[section]["anyOf"] if entry.get("type") == "object")
+        entry = branch["additionalProperties"]
+        searchable = [name for name, infos in owners.items() if isinstance(infos[0][1], ParameterInfo)]
+        known = {name: {**entry, "description": properties[name]["description"]} for name in searchable}
+        known |= {path: {**entry, "description": f"The field {path} of every trial."} for path in SEARCHABLE}
+        properties[section] = {**branch, "properties": known, "description": properties[section]["description"]}
+    return {**schema, "properties": properties}
+
+
+def _part(schema: Schema, catalogue: Mapping[str, Any]) -> Schema:
+    names = "; ".join(f"{info.name}: {info.formula}" for info in catalogue.values())
+    name = {"enum": list(catalogue), "description": names}
+    given = {
+        parameter.name: {"type": "number", "description": _described(parameter)}
+        for info in catalogue.values()
+        for parameter in info.parameters.values()
+    }
+    given |= {
+        option.name: {"enum": list(option.allowed), "description": _described(option)}
+        for info in catalogue.values()
+        for option in info.options.values()
+    }
+    return {**schema, "properties": {"name": name, **given}}
+
+
+def _by_meaning(infos: list[tuple[str, ParameterInfo | OptionInfo]]) -> str:
+    losses: dict[str, list[str]] = {}
+    for loss, info in infos:
+        losses.setdefault(_described(info), []).append(loss)
+    return "; ".join(f"{', '.join(names)}: {described}" for described, names in losses.items())
+
+
+def _described(info: ParameterInfo | OptionInfo) -> str:
+    if isinstance(info, OptionInfo):
+        return f"{info.meaning}. Default {info.default}"
+    return f"{info.meaning}; unit {info.unit}, in {info.valid_range}. Default {info.default:g}"
+
+
+def _options(infos: list[tuple[str, ParameterInfo | OptionInfo]]) -> set[str]:
+    return {name for _, info in infos if isinstance(info, OptionInfo) for name in info.allowed}

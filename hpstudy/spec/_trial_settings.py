@@ -1,0 +1,48 @@
+"""Everything that a worker has to know of one trial, apart from its seed."""
+
+from typing import Self
+
+from pydantic import Field
+
+from hpstudy.spec._data import DataSpec, ModelSpec
+from hpstudy.spec._fields import Section, Setting
+from hpstudy.spec._training import TrainingSpec
+
+
+class HeadSettings(Section):
+    """The head of one trial, with every parameter and option written out.
+
+    A loss of the catalogue is its margin and its scale. A user's own loss is `package.module:attribute` and its
+    parameters, with empty parts.
+    """
+
+    loss: str
+    """Name in the catalogue, `margin+scale` of an arm of parts, or `package.module:attribute`."""
+    margin: dict[str, Setting] = Field(default={})
+    """`name` of the margin, its parameters and options."""
+    scale: dict[str, Setting] = Field(default={})
+    """`name` of the scale, its parameters and options."""
+    params: dict[str, Setting] = Field(default={})
+    """Parameters of a user's own loss."""
+
+
+class TrialSettings(Section):
+    """One trial: the data, the network, the training and the head."""
+
+    data: DataSpec
+    """Data of the condition; paths are absolute."""
+    model: ModelSpec
+    """Model of the condition, with what the trial searched."""
+    training: TrainingSpec
+    """Training of the condition, with what the trial searched."""
+    head: HeadSettings
+    """The head."""
+
+    def to_json(self) -> str:
+        """As one line of JSON; `from_json` gives back the same settings."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The inverse of `to_json`."""
+        return cls.model_validate_json(text)
