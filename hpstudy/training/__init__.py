@@ -1,0 +1,18 @@
+"""One trial: from its settings and seed to its record. Knows no scheduler and no tracker."""
+
+from hpstudy.training._devices import describe_device, peak_memory_mb, pick_device, torch_facts
+from hpstudy.training._judging import Objective
+from hpstudy.training._run import EpochReport, TrialRun
+from hpstudy.training._trial_data import TrialData, load_trial_data
+
+__all__ = [
+    "EpochReport",
+    "Objective",
+    "TrialData",
+    "TrialRun",
+    "describe_device",
+    "load_trial_data",
+    "peak_memory_mb",
+    "pick_device",
+    "torch_facts",
+]

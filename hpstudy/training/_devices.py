@@ -1,0 +1,46 @@
+"""Where a trial runs, in which precision, and what it used."""
+
+import platform
+import resource
+import sys
+
+import torch
+
+
+def pick_device(gpus: float) -> torch.device:
+    """The device of a trial that was given `gpus` GPUs: the first visible one, or the CPU."""
+    return torch.device("cuda", 0) if gpus > 0 and torch.cuda.is_available() else torch.device("cpu")
+
+
+def describe_device(device: torch.device) -> str:
+    """The device in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU ({torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}, {platform.machine()})"
+
+
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """The dtype to run the network in under autocast, or None for float32 throughout.
+
+    `auto` takes bfloat16 on a GPU that supports it. The head computes in float32 whatever this says.
+    """
+    if precision == "bfloat16":
+        return torch.bfloat16
+    if precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.bfloat16
+    return None
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Peak memory in MiB: what the trial's tensors took on a GPU; on a CPU, of the worker since it started."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def torch_facts() -> dict[str, str]:
+    """What torch sees on this machine."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    gpus = ", ".join(torch.cuda.get_device_name(index) for index in range(count))
+    return {"torch": torch.__version__, "gpus": gpus or "none", "cuda": torch.version.cuda or "none"}

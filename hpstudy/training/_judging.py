@@ -1,0 +1,105 @@
+"""What a network is judged by: the verification protocol on held-out identities, and the geometry of its prototypes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hpstudy.evaluation import prototype_geometry, tar_metric, verification
+from hpstudy.exceptions import InputError
+from hpstudy.losses import CosineHead
+from hpstudy.training._trial_data import TrialData
+
+CUSTOMARY_FARS = (1e-2, 1e-3, 1e-4)
+_BATCH = 512
+HISTOGRAM_BINS = 180
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Objective:
+    """The validation metric that the search maximises.
+
+    Args:
+        name: e.g. `val/tar_at_far_1e-3`.
+    """
+
+    name: str
+
+    @property
+    def far(self) -> float:
+        """The false accept rate in its name."""
+        return float(self.name.removeprefix("val/tar_at_far_"))
+
+    @property
+    def chance(self) -> float:
+        """What guessing scores: a threshold blind to identity accepts genuine and impostor pairs alike."""
+        return self.far
+
+    def check(self, labels: Tensor) -> None:
+        """Refuses an objective that the held-out images can't resolve.
+
+        Raises:
+            InputError: the FAR is below one impostor pair.
+        """
+        pairs = _impostor_pairs(labels)
+        if self.far * pairs < 1:
+            raise InputError(
+                f"search.objective {self.name}: a FAR of {self.far:g} must be at least 1 / the number of impostor "
+                f"pairs, 1/{pairs} here: ask for a larger FAR or hold out more identities"
+            )
+
+    def fars(self, labels: Tensor) -> tuple[float, ...]:
+        """The FARs to measure: the objective's, and the customary ones that the number of impostor pairs supports."""
+        smallest = 1 / _impostor_pairs(labels)
+        return tuple(sorted({self.far, *(far for far in CUSTOMARY_FARS if far >= smallest)}, reverse=True))
+
+
+@torch.no_grad()
+def embed(model: nn.Module, images: Tensor) -> Tensor:
+    """Embeddings of normalised images (N, channels, H, W), in evaluation mode, (N, K) float32."""
+    was_training = model.training
+    model.eval()
+    embeddings = torch.cat([model(batch).float() for batch in torch.split(images, _BATCH)])
+    model.train(was_training)
+    return embeddings
+
+
+def judge(model: nn.Module, images: Tensor, labels: Tensor, objective: Objective, prefix: str) -> dict[str, float]:
+    """TAR@FAR over all pairs of the held-out images; chance everywhere if an embedding is not finite."""
+    fars = objective.fars(labels)
+    embeddings = embed(model, images)
+    if not bool(torch.isfinite(embeddings).all()):
+        return {f"{prefix}/{tar_metric(far)}": far for far in fars}
+    return verification(embeddings, labels, fars=fars).as_metrics(prefix)
+
+
+def geometry(model: nn.Module, head: nn.Module, data: TrialData, train_images: Tensor) -> dict[str, float]:
+    """The prototypes held against the training set: posteriors at class centres, packing, margin satisfaction.
+
+    Of a user's own head, which need not have prototypes, nothing is measured.
+    """
+    if not isinstance(head, CosineHead):
+        return {}
+    embeddings = embed(model, train_images)
+    return {
+        f"geometry/{name}": value
+        for name, value in prototype_geometry(
+            head.weight.detach(), head.scale.value, embeddings, data.train_labels, head.margin.satisfied
+        ).items()
+    }
+
+
+def angle_histograms(cos_NC: Tensor, labels: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Counts of θ_target and θ_non-target in one-degree bins over a batch's cosines (N, C); NaN is not counted."""
+    degrees = torch.rad2deg(torch.acos(cos_NC.detach().float().clamp(-1, 1)))
+    bins = degrees.clamp(0, HISTOGRAM_BINS - 1).nan_to_num(HISTOGRAM_BINS).long()
+    target = torch.bincount(bins.gather(1, labels[:, None]).flatten(), minlength=HISTOGRAM_BINS + 1)[:-1]
+    everything = torch.bincount(bins.flatten(), minlength=HISTOGRAM_BINS + 1)[:-1]
+    return target.cpu().numpy(), (everything - target).cpu().numpy()
+
+
+def _impostor_pairs(labels: Tensor) -> int:
+    counts = labels.bincount()
+    return (len(labels) ** 2 - int((counts**2).sum())) // 2

@@ -1,0 +1,318 @@
+"""A trial from first step to result, one epoch at a time."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hpstudy.data import augment, batches, normalise
+from hpstudy.losses import HeadOutput
+from hpstudy.models import build_model
+from hpstudy.record import AttemptWriter, StudyFolder, TrialRequest, TrialResult
+from hpstudy.seeds import derive_seed
+from hpstudy.spec import TrialSettings
+from hpstudy.theory import implied_posterior
+from hpstudy.training._devices import autocast_dtype, describe_device, peak_memory_mb
+from hpstudy.training._divergence import find_divergence
+from hpstudy.training._heads import build_trial_head
+from hpstudy.training._judging import Objective, angle_histograms, geometry, judge
+from hpstudy.training._optimisation import make_optimizer, make_schedule
+from hpstudy.training._ring import StepRing
+from hpstudy.training._trial_data import TrialData
+
+_STATISTICS = (
+    "s",
+    "log_b_avg",
+    "theta_med",
+    "theta_target_mean",
+    "cos_nontarget_mean",
+    "cos_nontarget_std",
+    "posterior_med",
+)
+_RING_STEPS = {"cpu": 32, "cuda": 256}
+_HISTOGRAM_BATCHES = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochReport:
+    """Where a trial stands after an epoch."""
+
+    epoch: int
+    objective: float
+    ended: bool
+    result: TrialResult
+    """How it ended; for a trial that goes on, its result if it were stopped here."""
+
+
+class TrialRun:
+    """Trains one head on one network with one seed, and keeps its record as it goes.
+
+    Initial weights, order of the batches and augmentation follow from the seed and the epoch alone: trials of different
+    arms with the same seed start from the same weights and see the same batches, and a trial continued from a
+    checkpoint gives the numbers of one that was never interrupted.
+
+    Args:
+        request: The trial.
+        settings: Data, model, training and head.
+        study: Where the record is.
+        data: The images of the condition.
+        device: Where to train.
+        objective: What the search maximises.
+    """
+
+    def __init__(
+        self,
+        request: TrialRequest,
+        settings: TrialSettings,
+        study: StudyFolder,
+        data: TrialData,
+        device: torch.device,
+        objective: Objective,
+    ) -> None:
+        self._request = request
+        self._settings = settings
+        self._study = study
+        self._data = data
+        self._device = device
+        self._objective = objective
+        training = settings.training
+        self._steps_per_epoch = len(data.train_labels) // training.batch_size
+        self._model = build_model(
+            settings.model,
+            channels=data.channels,
+            image_size=data.image_size,
+            generator=_generator(request.seed, "model"),
+        ).to(device)
+        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._head = build_trial_head(
+            settings.head,
+            num_classes=data.num_classes,
+            embedding_dim=settings.model.embedding_dim,
+            generator=_generator(request.seed, "head"),
+        ).to(device)
+        self._parameters = [*self._model.parameters(), *self._head.parameters()]
+        self._optimizer = make_optimizer(training.optimizer, self._parameters)
+        self._schedule = make_schedule(
+            training.schedule,
+            self._optimizer,
+            lr=training.optimizer.lr,
+            total_steps=training.epochs * self._steps_per_epoch,
+        )
+        self._autocast = autocast_dtype(training.precision, device)
+        self._epoch = 0
+        self._spent = {"wall_s": 0.0, "cpu_s": 0.0}
+        self._samples = 0
+        self._started_at = time.time()
+        self._writer: AttemptWriter = study.attempt(request.trial_id)
+        self._restore()
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return self._epoch
+
+    def run_epoch(self) -> EpochReport:
+        """Trains one epoch, judges it, and keeps both; ends the trial after its last epoch or when it diverges."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        epoch = self._epoch + 1
+        self._model.train()
+        self._head.train()
+        rows, histograms = self._train(epoch)
+        divergence = find_divergence(rows)
+        if divergence is not None:
+            rows = {name: values[: divergence.row + 1] for name, values in rows.items()}
+            metrics = {}
+        else:
+            metrics = judge(self._model, self._data.val_images, self._data.val_labels, self._objective, "val")
+        self._epoch = epoch
+        self._spent["wall_s"] += time.perf_counter() - wall
+        self._spent["cpu_s"] += time.process_time() - cpu
+        done = divergence is not None or epoch == self._settings.training.epochs
+        self._writer.write_epoch(
+            epoch,
+            rows,
+            {
+                "epoch": epoch,
+                "step": int(rows["step"][-1]),
+                "train_loss": float(np.mean(rows["loss"])),
+                **metrics,
+                "theta_target_histogram": histograms[0].tolist(),
+                "theta_nontarget_histogram": histograms[1].tolist(),
+            },
+            None if done else self._save,
+        )
+        if divergence is not None:
+            result = self._result("diverged", metrics, cause=divergence.cause, diverged_step=divergence.step)
+        elif done:
+            result = self._complete(metrics)
+        else:
+            return EpochReport(
+                epoch=epoch,
+                objective=metrics[self._objective.name],
+                ended=False,
+                result=self._result("pruned", metrics, cause=f"stopped early after epoch {epoch}"),
+            )
+        self._study.finish_trial(result)
+        return EpochReport(epoch=epoch, objective=result.objective, ended=True, result=result)
+
+    def _train(self, epoch: int) -> tuple[dict[str, NDArray[Any]], tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Runs the steps of an epoch, stopping where a drained buffer shows a non-finite value."""
+        ring = StepRing(("loss", *_STATISTICS, "grad_norm"), _RING_STEPS[self._device.type], self._device)
+        noise = _generator(self._request.seed, "augment", epoch)
+        training = self._settings.training
+        plan = batches(len(self._data.train_labels), training.batch_size, epoch, self._request.seed)
+        chunks: list[dict[str, NDArray[Any]]] = []
+        rates: list[float] = []
+        histograms = (np.zeros(180, np.int64), np.zeros(180, np.int64))
+        begun = time.perf_counter()
+        for position, index in enumerate(plan):
+            rates.append(float(self._schedule.get_last_lr()[0]))
+            output, grad_norm = self._step(index.to(self._device), noise)
+            ring.push({"loss": output.loss, **output.statistics, "grad_norm": grad_norm})
+            if position >= len(plan) - _HISTOGRAM_BATCHES:
+                labels = self._data.train_labels[index.to(self._device)]
+                for total, counts in zip(histograms, angle_histograms(output.cosines, labels), strict=True):
+                    total += counts
+            if ring.is_full or position == len(plan) - 1:
+                chunk: dict[str, NDArray[Any]] = dict(ring.drain())
+                count = len(chunk["loss"])
+                speed = count * training.batch_size / max(time.perf_counter() - begun, 1e-9)
+                first = (epoch - 1) * self._steps_per_epoch + sum(len(other["loss"]) for other in chunks)
+                chunk["step"] = np.arange(first + 1, first + count + 1, dtype=np.int32)
+                chunk["samples_per_s"] = np.full(count, speed, np.float32)
+                chunks.append(chunk)
+                begun = time.perf_counter()
+                if find_divergence(chunk) is not None:
+                    break
+        rows = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+        steps = len(rows["step"])
+        self._samples += steps * training.batch_size
+        rows["epoch"] = np.full(steps, epoch, np.int32)
+        rows["lr"] = np.asarray(rates[:steps], np.float32)
+        rows["implied_p_w"] = _implied_posterior(self._data.num_classes, rows["s"])
+        return rows, histograms
+
+    def _step(self, index: Tensor, noise: torch.Generator) -> tuple[HeadOutput, Tensor]:
+        images = augment(self._data.train_images[index], self._settings.data.augment, noise)
+        images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self._device.type, dtype=self._autocast, enabled=self._autocast is not None):
+            embeddings = self._model(images)
+        output: HeadOutput = self._head(embeddings, self._data.train_labels[index])
+        self._optimizer.zero_grad(set_to_none=True)
+        output.loss.backward()  # type: ignore[no-untyped-call]
+        limit = self._settings.training.grad_clip
+        grad_norm = nn.utils.clip_grad_norm_(self._parameters, math.inf if limit is None else limit)
+        self._optimizer.step()
+        self._schedule.step()
+        return output, grad_norm
+
+    def _complete(self, metrics: Mapping[str, float]) -> TrialResult:
+        """Measures what is measured once, at the end of a whole trial."""
+        begun, cpu = time.perf_counter(), time.process_time()
+        clean = normalise(self._data.train_images).contiguous(memory_format=torch.channels_last)
+        groups = {**metrics, **geometry(self._model, self._head, self._data, clean)}
+        if self._request.phase == "confirm":
+            groups |= judge(self._model, self._data.test_images, self._data.test_labels, self._objective, "test")
+            kept = self._study.keep_file(self._request.trial_id, "weights.pt")
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            torch.save({"model": self._model.state_dict(), "head": self._head.state_dict()}, kept)
+        self._spent["wall_s"] += time.perf_counter() - begun
+        self._spent["cpu_s"] += time.process_time() - cpu
+        return self._result("completed", groups)
+
+    def _result(
+        self, status: str, groups: Mapping[str, float], *, cause: str = "", diverged_step: int = -1
+    ) -> TrialResult:
+        head = self._settings.head
+        on_gpu = self._device.type == "cuda"
+        params = {f"param/{name}": float(value) for name, value in self._request.params.items()}
+        costs = {
+            "cost/wall_s": self._spent["wall_s"],
+            "cost/cpu_s": self._spent["cpu_s"],
+            "cost/gpu_s": self._spent["wall_s"] if on_gpu else 0.0,
+            "cost/peak_memory_mb": peak_memory_mb(self._device),
+        }
+        return TrialResult(
+            study=self._study.name,
+            trial_id=self._request.trial_id,
+            arm=self._request.arm,
+            condition=self._request.condition,
+            phase=self._request.phase,
+            search_seed=self._request.search_seed,
+            number=self._request.number,
+            seed=self._request.seed,
+            loss=head.loss,
+            num_classes=self._data.num_classes,
+            embedding_dim=self._settings.model.embedding_dim,
+            s=float(head.scale.get("s", math.nan)),
+            m=float(head.margin.get("m", math.nan)),
+            status=status,
+            cause=cause,
+            diverged_step=diverged_step,
+            epochs=self._epoch,
+            steps=self._epoch * self._steps_per_epoch if diverged_step < 0 else diverged_step,
+            objective=groups.get(self._objective.name, self._objective.chance),
+            samples_per_s=self._samples / max(self._spent["wall_s"], 1e-9),
+            attempt=self._writer.attempt,
+            device=describe_device(self._device),
+            started_at=self._started_at,
+            ended_at=time.time(),
+            groups={**params, **groups, **costs},
+        )
+
+    def _save(self, path: Path) -> None:
+        torch.save(
+            {
+                "epoch": self._epoch,
+                "model": self._model.state_dict(),
+                "head": self._head.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "schedule": self._schedule.state_dict(),
+                "spent": self._spent,
+                "samples": self._samples,
+                "started_at": self._started_at,
+            },
+            path,
+        )
+
+    def _restore(self) -> None:
+        """Continues from the furthest checkpoint of an earlier attempt, if there is a readable one."""
+        for path in self._writer.latest_checkpoints():
+            try:
+                state = torch.load(path, map_location=self._device, weights_only=True)
+            except Exception:  # a checkpoint that can't be read costs the epochs it held, not the trial
+                continue
+            self._model.load_state_dict(state["model"])
+            self._head.load_state_dict(state["head"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._schedule.load_state_dict(state["schedule"])
+            self._epoch = int(state["epoch"])
+            self._spent = {name: float(value) for name, value in state["spent"].items()}
+            self._samples = int(state["samples"])
+            self._started_at = float(state["started_at"])
+            return
+
+    def stop_here(self) -> EpochReport:
+        """Ends a continued trial as stopped early after the epoch that its checkpoint holds."""
+        metrics = judge(self._model, self._data.val_images, self._data.val_labels, self._objective, "val")
+        result = self._result("pruned", metrics, cause=f"stopped early after epoch {self._epoch}")
+        self._study.finish_trial(result)
+        return EpochReport(epoch=self._epoch, objective=result.objective, ended=True, result=result)
+
+
+def _generator(*parts: object) -> torch.Generator:
+    return torch.Generator().manual_seed(derive_seed(*parts))
+
+
+def _implied_posterior(num_classes: int, scale: NDArray[Any]) -> NDArray[np.float32]:
+    usable = np.isfinite(scale) & (scale > 0)
+    posterior = np.full(len(scale), np.nan, np.float32)
+    posterior[usable] = implied_posterior(num_classes, scale[usable].astype(np.float64))
+    return posterior
