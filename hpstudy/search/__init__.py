@@ -1,0 +1,5 @@
+"""What to try next: Optuna's ask and tell, one search per arm × condition × search seed, then the confirm trials."""
+
+from hpstudy.search._planner import Decision, LaneState, Planner
+
+__all__ = ["Decision", "LaneState", "Planner"]

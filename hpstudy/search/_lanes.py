@@ -1,0 +1,309 @@
+"""Lanes: the independent sequences of trials that a study consists of."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import JournalStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from hpstudy.record import TrialRequest
+from hpstudy.search._samplers import make_distributions, make_pruner, make_sampler
+from hpstudy.seeds import derive_seed
+from hpstudy.spec import EarlyStoppingSpec, SearchRange, SearchSpec
+
+
+_STOPPED_AT = "stopped_at_epoch"
+
+
+class Lookup(Protocol):
+    """Finds what a finished trial came to."""
+
+    def __call__(self, trial_id: str) -> "Outcome | None": ...
+
+
+class Outcome(Protocol):
+    """What a lane needs to know of a finished trial (`record.TrialResult` has it)."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def objective(self) -> float: ...
+
+
+class SearchLane:
+    """One search: an arm in a condition under one search seed, over one Optuna study of its own.
+
+    Every draw is seeded by the lane and the number of the trial, so a search that was killed and continued asks for the
+    same points as one that never was. Ownership: one thread of one driver.
+
+    Args:
+        arm: The arm's name.
+        condition: The condition's id.
+        search_seed: Seeds the sampler and the training of this search.
+        space: Searched parameters; empty for a grid.
+        grid: Points to run as listed; empty for a search.
+        known_points: Points to try before the sampler chooses.
+        spec: Budget, sampler and early stopping.
+        storage: The study's journal.
+        lookup: Results that the record already holds.
+    """
+
+    def __init__(
+        self,
+        arm: str,
+        condition: str,
+        search_seed: int,
+        *,
+        space: Mapping[str, SearchRange],
+        grid: Sequence[Mapping[str, float]],
+        known_points: Sequence[Mapping[str, float]],
+        spec: SearchSpec,
+        storage: JournalStorage,
+        lookup: Lookup,
+    ) -> None:
+        self.arm = arm
+        self.condition = condition
+        self.phase = "grid" if grid else "search"
+        self.search_seed = search_seed
+        self.budget = len(grid) or spec.trials
+        self._sampler = spec.sampler
+        self._name = f"{arm}.{condition}.{self.phase}.s{search_seed}"
+        early_stopping = EarlyStoppingSpec(kind="none") if grid else spec.early_stopping
+        self._study = optuna.create_study(
+            storage=storage,
+            study_name=self._name,
+            direction="maximize",
+            load_if_exists=True,
+            pruner=make_pruner(early_stopping),
+        )
+        if grid:
+            self._distributions = _grid_distributions(grid)
+            enqueued = [(point, "grid") for point in grid]
+        else:
+            self._distributions = make_distributions(space)
+            enqueued = [(point, "paper default") for point in known_points]
+        for point, origin in enqueued:
+            self._study.enqueue_trial(dict(point), user_attrs={"origin": origin}, skip_if_exists=True)
+        self._live: dict[int, optuna.Trial] = {}
+        self._recovered = self._recover(lookup)
+
+    def _recover(self, lookup: Lookup) -> list[optuna.Trial]:
+        """Tells Optuna of trials that ended unheard; returns those that a killed driver left running."""
+        left: list[optuna.Trial] = []
+        for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self._seed_draw(frozen.number)
+            trial = optuna.Trial(self._study, frozen._trial_id)
+            outcome = lookup(self._request(trial).trial_id)
+            if outcome is None:
+                left.append(trial)
+            else:
+                self._live[trial.number] = trial
+                self.finish(trial.number, outcome)
+        return left
+
+    @property
+    def outstanding(self) -> int:
+        """Trials handed out and not finished."""
+        return len(self._live)
+
+    @property
+    def started(self) -> int:
+        """Trials handed out so far, finished or not."""
+        handed_out = [trial for trial in self._trials() if trial.state != TrialState.WAITING]
+        return len(handed_out) - len(self._recovered)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the budget is spent and every trial has ended."""
+        return not self._recovered and not self._live and self.started >= self.budget
+
+    def next(self) -> TrialRequest | None:
+        """The next trial to run, those that a killed driver left first; None when the budget is handed out."""
+        if self._recovered:
+            trial = self._recovered.pop(0)
+        elif self.started < self.budget:
+            self._seed_draw(len(self._trials()))
+            trial = self._study.ask()
+        else:
+            return None
+        self._live[trial.number] = trial
+        return self._request(trial)
+
+    def _seed_draw(self, number: int) -> None:
+        """Seeds the draw of trial `number`; a quasi-random sequence keeps one seed and counts the trials itself."""
+        seed = derive_seed(self._name, "sequence" if self._sampler == "qmc" else number) % 2**32
+        self._study.sampler = make_sampler(self._sampler, seed=seed, trials=self.budget)
+
+    def _request(self, trial: optuna.Trial) -> TrialRequest:
+        # For a trial that a killed driver left, suggest returns what was drawn and draws what was not.
+        params = {name: _suggest(trial, name, distribution) for name, distribution in self._distributions.items()}
+        return self._request_of(trial.number, params, trial.user_attrs)
+
+    def _request_of(self, number: int, params: Mapping[str, float], attributes: Mapping[str, str]) -> TrialRequest:
+        return TrialRequest(
+            arm=self.arm,
+            condition=self.condition,
+            phase=self.phase,
+            search_seed=self.search_seed,
+            number=number,
+            seed=self.search_seed,
+            params=params,
+            origin=attributes.get("origin", ""),
+        )
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Notes a validation value; returns whether the trial should stop early."""
+        trial = self._live[number]
+        if epoch not in self._study.trials[number].intermediate_values:
+            trial.report(value, epoch)
+        stops = trial.should_prune()
+        if stops:
+            # Optuna answers once for each rung: a driver that is killed now must find the answer, not ask again.
+            trial.set_user_attr(_STOPPED_AT, epoch)
+        return stops
+
+    def due_to_stop(self, number: int) -> int | None:
+        """The epoch at which a trial left by a killed driver had already earned its stop, or None."""
+        epoch: int | None = self._live[number].user_attrs.get(_STOPPED_AT)
+        return epoch
+
+    def finish(self, number: int, outcome: Outcome) -> None:
+        """Tells Optuna how a trial ended: diverged scores its objective (chance), failed does not count as evidence."""
+        trial = self._live.pop(number)
+        trial.set_user_attr("status", outcome.status)
+        if outcome.status == "failed" or not math.isfinite(outcome.objective):
+            self._study.tell(trial, state=TrialState.FAIL)
+        elif outcome.status == "pruned":
+            self._study.tell(trial, state=TrialState.PRUNED)
+        else:
+            self._study.tell(trial, outcome.objective)
+
+    def chosen(self) -> TrialRequest | None:
+        """The point with the highest objective among trials that ran their whole budget, or None if there is none.
+
+        Diverged trials can't be chosen; of equal points the earlier one is.
+        """
+        completed = [
+            trial
+            for trial in self._trials()
+            if trial.state == TrialState.COMPLETE and trial.user_attrs.get("status") == "completed"
+        ]
+        if not completed:
+            return None
+        best = max(completed, key=lambda trial: (trial.value, -trial.number))
+        return self._request_of(best.number, best.params, best.user_attrs)
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
+
+
+class ConfirmLane:
+    """The chosen point of one search, or an arm with nothing to choose, on fresh seeds.
+
+    Args:
+        arm: The arm's name.
+        condition: The condition's id.
+        search: The search whose choice is confirmed; None for an arm with nothing to tune.
+        seeds: Training seeds, none of them used in any search.
+        lookup: Results that the record already holds.
+    """
+
+    phase = "confirm"
+
+    def __init__(
+        self, arm: str, condition: str, *, search: SearchLane | None, seeds: Sequence[int], lookup: Lookup
+    ) -> None:
+        self.arm = arm
+        self.condition = condition
+        self.search_seed = search.search_seed if search else 0
+        self._search = search
+        self._seeds = tuple(seeds)
+        self._lookup = lookup
+        self._todo: Iterator[TrialRequest] | None = None
+        self._live: set[int] = set()
+        self._done: set[int] = set()
+
+    @property
+    def budget(self) -> int:
+        """Confirm trials to run; 0 once it is known that the search left no point to confirm."""
+        return 0 if self._search and self._search.finished and self._search.chosen() is None else len(self._seeds)
+
+    @property
+    def outstanding(self) -> int:
+        """Trials handed out and not finished."""
+        return len(self._live)
+
+    @property
+    def started(self) -> int:
+        """Trials handed out so far, finished or not."""
+        return len(self._live) + len(self._done)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every seed has been run."""
+        if self._search is not None and not self._search.finished:
+            return False
+        return not self._live and len(self._done) >= self.budget
+
+    def next(self) -> TrialRequest | None:
+        """The next seed to run; None while the search is under way, and when all seeds are handed out."""
+        if self._todo is None:
+            if self._search is not None and not self._search.finished:
+                return None
+            self._todo = self._requests()
+        request = next(self._todo, None)
+        if request is not None:
+            self._live.add(request.number)
+        return request
+
+    def _requests(self) -> Iterator[TrialRequest]:
+        chosen = self._search.chosen() if self._search else None
+        if self._search is not None and chosen is None:
+            return
+        for seed in self._seeds:
+            request = TrialRequest(
+                arm=self.arm,
+                condition=self.condition,
+                phase=self.phase,
+                search_seed=self.search_seed,
+                number=seed,
+                seed=seed,
+                params=chosen.params if chosen else {},
+                origin="chosen" if chosen else "",
+            )
+            if self._lookup(request.trial_id) is None:
+                yield request
+            else:
+                self._done.add(seed)
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Confirm trials always run their whole budget."""
+        return False
+
+    def due_to_stop(self, number: int) -> int | None:
+        """Confirm trials always run their whole budget."""
+        return None
+
+    def finish(self, number: int, outcome: Outcome) -> None:
+        """Marks a seed as done, however it ended."""
+        self._live.discard(number)
+        self._done.add(number)
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> float:
+    match distribution:
+        case FloatDistribution(low=low, high=high, log=log):
+            return float(trial.suggest_float(name, low, high, log=log))
+        case IntDistribution(low=low, high=high):
+            return int(trial.suggest_int(name, low, high))
+        case CategoricalDistribution(choices=choices):
+            value: float = trial.suggest_categorical(name, choices)
+            return value
+    raise AssertionError(f"no such distribution is made here: {distribution}")
+
+
+def _grid_distributions(grid: Sequence[Mapping[str, float]]) -> dict[str, BaseDistribution]:
+    return {name: CategoricalDistribution(sorted({point[name] for point in grid})) for name in grid[0]}

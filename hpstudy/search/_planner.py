@@ -1,0 +1,145 @@
+"""The study's plan: which trial next, over all arms, conditions and search seeds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from hpstudy.record import TrialRequest
+from hpstudy.search._journal import open_journal
+from hpstudy.search._lanes import ConfirmLane, Lookup, Outcome, SearchLane
+from hpstudy.spec import Study
+
+FIRST_CONFIRM_SEED = 101
+
+
+class Decision(Enum):
+    """What the planner says where it has no trial to hand out."""
+
+    WAIT = "wait"
+    """Trials are running whose outcome the next one depends on."""
+    FINISHED = "finished"
+    """Every trial has ended."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaneState:
+    """How far one lane is."""
+
+    arm: str
+    condition: str
+    phase: str
+    search_seed: int
+    budget: int
+    started: int
+    outstanding: int
+
+
+class Planner:
+    """Decides, and leaves executing to others: hands out trials, hears of their values, says when to stop one.
+
+    Each search hands out at most `width` trials at a time, spread evenly over the searches; with as many searches as
+    there are places to run, that is one, and each search's choices then follow from its seed alone. Confirm trials of a
+    search start as soon as it has ended. Continuing a killed study means making a new planner over the same journal and
+    record: finished trials are not handed out again, those left running are handed out first, under their own ids.
+
+    Args:
+        study: The study.
+        journal: Optuna's journal file.
+        lookup: Results that the record already holds.
+        slots: Trials that can run at the same time.
+    """
+
+    def __init__(self, study: Study, journal: Path, *, lookup: Lookup, slots: int) -> None:
+        spec = study.spec
+        storage = open_journal(journal)
+        confirm_seeds = confirm_seeds_of(study)
+        self._searches: list[SearchLane] = []
+        self._confirms: list[ConfirmLane] = []
+        for condition in study.conditions():
+            for arm in study.arms:
+                searches: list[SearchLane | None] = [None]
+                if arm.kind != "fixed":
+                    point = study.paper_default_point(arm.name) if spec.search.paper_defaults else None
+                    searches = [
+                        SearchLane(
+                            arm.name,
+                            condition.id,
+                            seed,
+                            space=arm.space,
+                            grid=arm.grid_points(),
+                            known_points=[point] if point else [],
+                            spec=spec.search,
+                            storage=storage,
+                            lookup=lookup,
+                        )
+                        for seed in spec.search.seeds
+                    ]
+                self._searches += [search for search in searches if search]
+                self._confirms += [
+                    ConfirmLane(arm.name, condition.id, search=search, seeds=confirm_seeds, lookup=lookup)
+                    for search in searches
+                ]
+        self._width = max(1, -(-slots // max(1, len(self._searches))))
+        self._lane_of: dict[str, tuple[SearchLane | ConfirmLane, int]] = {}
+
+    def next(self) -> TrialRequest | Decision:
+        """The next trial to run, or why there is none."""
+        open_searches = [lane for lane in self._searches if lane.outstanding < self._width]
+        open_searches.sort(key=lambda lane: lane.started / lane.budget)
+        lanes: list[SearchLane | ConfirmLane] = [*open_searches, *self._confirms]
+        for lane in lanes:
+            request = lane.next()
+            if request is not None:
+                self._lane_of[request.trial_id] = (lane, request.number)
+                return request
+        return Decision.FINISHED if self.finished else Decision.WAIT
+
+    @property
+    def finished(self) -> bool:
+        """Whether every trial of the study has ended."""
+        return all(lane.finished for lane in self._lanes())
+
+    def report(self, trial_id: str, epoch: int, value: float) -> bool:
+        """Notes a running trial's validation value; returns whether it should stop early."""
+        lane, number = self._lane_of[trial_id]
+        return lane.report(number, epoch, value)
+
+    def due_to_stop(self, trial_id: str) -> int | None:
+        """The epoch at which a trial left by a killed driver had already earned its early stop, or None."""
+        lane, number = self._lane_of[trial_id]
+        return lane.due_to_stop(number)
+
+    def finish(self, trial_id: str, outcome: Outcome) -> None:
+        """Takes a trial's outcome."""
+        lane, number = self._lane_of.pop(trial_id)
+        lane.finish(number, outcome)
+
+    def states(self) -> list[LaneState]:
+        """How far every lane is, searches first."""
+        return [
+            LaneState(
+                arm=lane.arm,
+                condition=lane.condition,
+                phase=lane.phase,
+                search_seed=lane.search_seed,
+                budget=lane.budget,
+                started=lane.started,
+                outstanding=lane.outstanding,
+            )
+            for lane in self._lanes()
+        ]
+
+    def _lanes(self) -> Iterable[SearchLane | ConfirmLane]:
+        return [*self._searches, *self._confirms]
+
+
+def confirm_seeds_of(study: Study) -> list[int]:
+    """Training seeds of the confirm trials: the first ones from 101 on that no search uses, the same for all arms."""
+    seeds: list[int] = []
+    candidate = FIRST_CONFIRM_SEED
+    while len(seeds) < study.spec.confirm.seeds:
+        if candidate not in study.spec.search.seeds:
+            seeds.append(candidate)
+        candidate += 1
+    return seeds

@@ -1,0 +1,65 @@
+"""Optuna's samplers, pruners and distributions from the words of a study file."""
+
+import warnings
+from collections.abc import Mapping
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+
+from hpstudy.spec import Choice, EarlyStoppingSpec, IntRange, LinearRange, LogRange, SearchRange
+
+MAX_STARTUP_TRIALS = 10
+
+
+def make_sampler(name: str, *, seed: int, trials: int) -> BaseSampler:
+    """A sampler whose every draw follows from `seed`.
+
+    Args:
+        name: `tpe`, `random` or `qmc`.
+        seed: Seed of the next draw.
+        trials: The search's budget; TPE's random start is a third of it, at most 10 trials.
+    """
+    if name == "tpe":
+        startup = min(MAX_STARTUP_TRIALS, max(2, trials // 3))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.TPESampler(
+                seed=seed, n_startup_trials=startup, multivariate=True, constant_liar=True
+            )
+    if name == "qmc":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    raise AssertionError(f"the study file admits no sampler {name!r}")
+
+
+def make_pruner(spec: EarlyStoppingSpec) -> BasePruner:
+    """The early stopping of one search: it compares the trials of that search alone."""
+    if spec.kind == "asha":
+        return optuna.pruners.SuccessiveHalvingPruner(
+            min_resource=spec.grace_epochs, reduction_factor=spec.reduction_factor
+        )
+    if spec.kind == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=spec.grace_epochs - 1)
+    return optuna.pruners.NopPruner()
+
+
+def make_distributions(space: Mapping[str, SearchRange]) -> dict[str, BaseDistribution]:
+    """Optuna's distribution of each searched parameter."""
+    return {name: _distribution(entry) for name, entry in space.items()}
+
+
+def _distribution(entry: SearchRange) -> BaseDistribution:
+    match entry:
+        case LogRange():
+            return FloatDistribution(entry.low, entry.high, log=True)
+        case LinearRange():
+            return FloatDistribution(entry.low, entry.high)
+        case IntRange():
+            return IntDistribution(entry.low, entry.high)
+        case Choice():
+            return CategoricalDistribution(entry.values)
