@@ -1,0 +1,128 @@
+"""`run`, `resume`, `status`."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from hpstudy.cli._options import HomeOption, JsonOption, StudyArgument, study_name
+
+if TYPE_CHECKING:
+    from hpstudy.spec import Study
+    from hpstudy.workflow import Results
+
+INTERRUPTED = 130
+
+
+def run(
+    study_file: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a study: search, confirm, log to MLflow, write the report.
+
+    A study that was begun before is continued; finished trials are not run again.
+
+    Example: `hpstudy run studies/quickstart.yaml`
+    """
+    from hpstudy.spec import load_study
+
+    _session(load_study(study_file), home, as_json)
+
+
+def resume(study: StudyArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Continue a study that was interrupted, from the file that it began with.
+
+    Example: `hpstudy resume quickstart`
+    """
+    from hpstudy.workflow import open_results
+
+    _session(open_results(study_name(study), home).study, home, as_json)
+
+
+def status(study: StudyArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show how far a study is and what it has found.
+
+    Example: `hpstudy status quickstart`
+    """
+    from hpstudy.workflow import open_results
+
+    results = open_results(study_name(study), home)
+    state = "running" if results.folder.is_running() else "not running"
+    console = Console()
+    counts = _counts(results)
+    console.print(f"{results.study.name}: {state}, {counts['finished']} trials finished ({_by_status(counts)})")
+    if counts["finished"]:
+        _show_verdict(console, results)
+    if as_json:
+        _print_json(results, state)
+
+
+def _session(study: "Study", home: Path | None, as_json: bool) -> None:
+    from hpstudy.cli._live import watching
+    from hpstudy.workflow import home_folder, open_results, run_session
+
+    folder = home_folder(home)
+    # With --json stdout carries the object alone; people read the rest on stderr.
+    console = Console(stderr=as_json)
+    with watching(console, study.name) as observe:
+        outcome = run_session(study, folder, observe)
+    results = open_results(study.name, folder)
+    if not outcome.finished:
+        console.print(f"Interrupted with {outcome.progress.done} of {outcome.progress.total} trials done.")
+        console.print(Text(f"Continue with: hpstudy resume {study.name}{_home_words(home)}"))
+        if as_json:
+            _print_json(results, "interrupted")
+        raise typer.Exit(INTERRUPTED)
+    _show_verdict(console, results)
+    console.print(Text.assemble("Report     ", (str(results.folder.report / "report.pdf"), "bold")), soft_wrap=True)
+    console.print(Text.assemble("MLflow UI  ", (f"hpstudy ui {study.name}{_home_words(home)}", "bold")), soft_wrap=True)
+    if as_json:
+        _print_json(results, "finished")
+    if (results.trials["status"] == "failed").all():
+        raise typer.Exit(1)
+
+
+def _show_verdict(console: Console, results: "Results") -> None:
+    verdict = results.verdict()
+    console.print()
+    console.print(Text(results.study.spec.question, style="bold"))
+    for line in verdict.lines:
+        console.print(Text(line))
+    console.print()
+
+
+def _counts(results: "Results") -> dict[str, int]:
+    trials = results.trials
+    counts = {"finished": len(trials)}
+    if len(trials):
+        kinds = trials["phase"] + " " + trials["status"]
+        counts |= {str(kind): int(count) for kind, count in kinds.value_counts(sort=False).items()}
+    return counts
+
+
+def _by_status(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in counts.items() if name != "finished") or "none yet"
+
+
+def _print_json(results: "Results", state: str) -> None:
+    summary = results.confirmed() if len(results.trials) else None
+    report = results.folder.report / "report.pdf"
+    answer = {
+        "study": results.study.name,
+        "home": os.fspath(results.folder.home),
+        "state": state,
+        "trials": _counts(results),
+        "arms": [] if summary is None else json.loads(summary.to_json(orient="records", double_precision=15)),
+        "verdict": results.verdict().paragraph if len(results.trials) else None,
+        "report": os.fspath(report) if report.is_file() else None,
+    }
+    print(json.dumps(answer, ensure_ascii=False))
+
+
+def _home_words(home: Path | None) -> str:
+    return f" --home {home}" if home else ""

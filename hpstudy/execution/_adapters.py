@@ -1,0 +1,148 @@
+"""The planner in the shapes that Tune calls: a searcher that hands out trials, a scheduler that stops them."""
+
+import json
+import logging
+from typing import Any, Protocol
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from hpstudy.execution._order import TrialOrder
+from hpstudy.execution._trainable import failed_result
+from hpstudy.record import StudyFolder, TrialRequest, TrialResult
+from hpstudy.search import Decision, Planner
+
+_log = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Hears what happens to trials, in the driver."""
+
+    def trial_started(self, order: TrialOrder) -> None: ...
+    def trial_reported(self, order: TrialOrder, epoch: int, value: float) -> None: ...
+    def trial_finished(self, order: TrialOrder, result: TrialResult) -> None: ...
+
+
+class OrderBook:
+    """Connects Tune's trials with the planner's: both adapters share one.
+
+    Args:
+        planner: Decides.
+        folder: The study's record.
+        listener: Hears what happens.
+        make_order: Completes a planner's request into what a worker needs.
+    """
+
+    def __init__(self, planner: Planner, folder: StudyFolder, listener: Listener, make_order: "OrderMaker") -> None:
+        self._planner = planner
+        self._folder = folder
+        self._listener = listener
+        self._make_order = make_order
+        self._orders: dict[str, TrialOrder] = {}
+
+    def next(self, tune_id: str) -> TrialOrder | Decision:
+        """The next trial, entered under Tune's id."""
+        answer = self._planner.next()
+        if isinstance(answer, Decision):
+            return answer
+        due = self._planner.due_to_stop(answer.trial_id)
+        order = self._make_order(answer, due)
+        self._orders[tune_id] = order
+        return order
+
+    def started(self, tune_id: str) -> None:
+        """A worker took the trial."""
+        self._listener.trial_started(self._orders[tune_id])
+
+    def reported(self, tune_id: str, result: dict[str, Any]) -> bool:
+        """A trial finished an epoch; returns whether it stops here."""
+        order = self._orders[tune_id]
+        epoch, value = int(result["epoch"]), float(result["objective"])
+        self._listener.trial_reported(order, epoch, value)
+        if not self._planner.report(order.request.trial_id, epoch, value):
+            return False
+        # The record first, Optuna's journal second: a driver killed in between finds the result and tells it.
+        self._folder.finish_trial(TrialResult.from_row(json.loads(result["row"])))
+        return True
+
+    def ended(self, tune_id: str, error: bool) -> None:
+        """Tune is done with a trial."""
+        order = self._orders.pop(tune_id)
+        trial_id = order.request.trial_id
+        result = self._folder.result(trial_id)
+        if result is None:
+            if not error:
+                return  # the study was interrupted: the trial stays open and is continued
+            self._folder.finish_trial(failed_result(order, "its worker died more often than is retried"))
+            result = self._folder.result(trial_id)
+            assert result is not None
+        self._planner.finish(trial_id, result)
+        self._listener.trial_finished(order, result)
+
+
+class OrderMaker(Protocol):
+    """Completes a request of the planner."""
+
+    def __call__(self, request: TrialRequest, stop_at_epoch: int | None) -> TrialOrder: ...
+
+
+class PlanSearcher(Searcher):
+    """Tune asks for trials; the planner answers."""
+
+    def __init__(self, book: OrderBook) -> None:
+        super().__init__(metric="objective", mode="max")
+        self._book = book
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial's config, None for wait, or Searcher.FINISHED."""
+        answer = self._book.next(trial_id)
+        if answer is Decision.WAIT:
+            return None
+        if answer is Decision.FINISHED:
+            return Searcher.FINISHED
+        assert isinstance(answer, TrialOrder)
+        return answer.to_config()
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Hears that a trial ended."""
+        self._book.ended(trial_id, error)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Writes nothing: the journal and the record hold all state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Refused: a study is resumed by a new planner."""
+        raise NotImplementedError("a study is resumed from its record, not from Tune's")
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Writes nothing: the journal and the record hold all state."""
+
+
+class PlanScheduler(FIFOScheduler):
+    """Runs trials in the planner's order and stops those whose search says so."""
+
+    def __init__(self, book: OrderBook) -> None:
+        super().__init__()
+        self._book = book
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Asks the planner after each epoch."""
+        return TrialScheduler.STOP if self._book.reported(trial.trial_id, result) else TrialScheduler.CONTINUE
+
+
+class StartCallback(Callback):
+    """Tells the book when a trial really runs."""
+
+    def __init__(self, book: OrderBook) -> None:
+        self._book = book
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Called by Tune."""
+        self._book.started(trial.trial_id)
+
+
+def trial_name(trial: Trial) -> str:
+    """Tune's name of a trial: ours."""
+    return str(json.loads(trial.config["order"])["request"]["arm"]) + "_" + trial.trial_id

@@ -1,0 +1,93 @@
+"""Whether this machine is ready to run studies."""
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+
+from hpstudy.training import torch_facts
+
+_PACKAGES = ("torch", "ray", "optuna", "mlflow", "pyarrow", "seaborn", "typst", "pydantic", "scipy", "pandas")
+_FACES = 12
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+    """What was found, and for a fault what to do."""
+
+
+def examine(home: Path) -> list[Finding]:
+    """Looks at Python, the packages, the devices, the fonts, the storage and a Ray that starts."""
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("python", _python),
+        *((name, lambda name=name: metadata.version(name)) for name in _PACKAGES),
+        ("devices", _devices),
+        ("fonts", _fonts),
+        ("storage", lambda: _storage(home)),
+        ("ray starts", _ray_starts),
+    ]
+    return [_look(name, check) for name, check in checks]
+
+
+def _look(name: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name=name, ok=True, detail=check())
+    except Exception as error:  # whatever is wrong is what the doctor is asked to tell
+        return Finding(name=name, ok=False, detail=str(error) or type(error).__name__)
+
+
+def _python() -> str:
+    needed = metadata.metadata("hpstudy")["Requires-Python"]
+    return f"{platform.python_version()} at {sys.executable} (hpstudy needs {needed})"
+
+
+def _devices() -> str:
+    facts = torch_facts()
+    return f"{os.cpu_count()} CPUs, GPUs: {facts['gpus']} (CUDA {facts['cuda']})"
+
+
+def _fonts() -> str:
+    spec = util.find_spec("matplotlib")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("matplotlib is not installed, and its fonts with it: install hpstudy's dependencies")
+    folder = Path(spec.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf"
+    faces = list(folder.glob("DejaVu*.ttf"))
+    if len(faces) < _FACES:
+        raise RuntimeError(f"{folder} holds {len(faces)} DejaVu faces, the glyph data need {_FACES}")
+    return f"{len(faces)} DejaVu faces"
+
+
+def _storage(home: Path) -> str:
+    existing = next(folder for folder in (home, *home.parents) if folder.is_dir())
+    with tempfile.NamedTemporaryFile(dir=existing):
+        free = shutil.disk_usage(existing).free / 2**30
+    if free < 1:
+        raise RuntimeError(f"{home}: {free:.2f} GiB free, a study needs at least 1: free some or set HPSTUDY_HOME")
+    return f"{home} ({free:.0f} GiB free{'' if home.is_dir() else ', not made yet'})"
+
+
+def _ray_starts() -> str:
+    from hpstudy.execution._ray import ray_session
+
+    with ray_session():
+        import ray
+
+        resources = ray.cluster_resources()
+        answer: int = ray.get(ray.remote(_six_times_seven).remote())
+    if answer != 42:
+        raise RuntimeError(f"a task returned {answer} instead of 42")
+    return f"{resources.get('CPU', 0):g} CPUs, {resources.get('GPU', 0):g} GPUs"
+
+
+def _six_times_seven() -> int:
+    return 6 * 7

@@ -1,0 +1,56 @@
+"""What a worker is sent: everything that a trial needs, as plain text."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hpstudy.record import StudyFolder, TrialRequest
+from hpstudy.spec import TrialSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialOrder:
+    """One trial for one worker."""
+
+    request: TrialRequest
+    settings: TrialSettings
+    home: str
+    study: str
+    objective: str
+    cpus: float
+    gpus: float
+    stop_at_epoch: int | None = None
+    """Set for a trial that had earned its early stop when its driver was killed: it ends here, as pruned."""
+
+    @property
+    def folder(self) -> StudyFolder:
+        """The study's record."""
+        return StudyFolder(self.home, self.study)
+
+    @property
+    def datasets(self) -> Path:
+        """Where data sets are cached: beside the studies, so that every node sees them."""
+        return Path(self.home) / "datasets"
+
+    def to_config(self) -> dict[str, str]:
+        """The order as Tune's config."""
+        plain = {
+            "request": asdict(self.request),
+            "settings": self.settings.to_json(),
+            "home": self.home,
+            "study": self.study,
+            "objective": self.objective,
+            "cpus": self.cpus,
+            "gpus": self.gpus,
+            "stop_at_epoch": self.stop_at_epoch,
+        }
+        return {"order": json.dumps(plain)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, str]) -> "TrialOrder":
+        """The inverse of `to_config`."""
+        plain = json.loads(config["order"])
+        request = TrialRequest(**plain.pop("request"))
+        settings = TrialSettings.from_json(plain.pop("settings"))
+        return cls(request=request, settings=settings, **plain)

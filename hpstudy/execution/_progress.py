@@ -1,0 +1,148 @@
+"""How a running study stands, for whoever shows it."""
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hpstudy.record import TrialResult
+from hpstudy.search import LaneState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArmProgress:
+    """One arm in one condition."""
+
+    arm: str
+    condition: str
+    search_done: int
+    search_total: int
+    confirm_done: int
+    confirm_total: int
+    running: tuple[str, ...]
+    """Trials running now, each with its epoch and last value."""
+    best: float | None
+    """Highest validation objective among completed search or grid trials."""
+    best_params: Mapping[str, float]
+    confirmed: float | None
+    """Mean validation objective of the confirm trials so far."""
+    pruned: int
+    diverged: int
+    failed: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """The whole study."""
+
+    arms: tuple[ArmProgress, ...]
+    done: int
+    total: int
+    elapsed_s: float
+    eta_s: float | None
+    """Expected seconds to the end, from the mean cost of the trials so far; None while there is none."""
+    last: TrialResult | None
+    """The trial that ended last in this session."""
+
+
+@dataclass
+class _Tally:
+    results: list[TrialResult] = field(default_factory=list)
+    running: dict[str, str] = field(default_factory=dict)
+
+
+class ProgressKeeper:
+    """Counts what happens to trials; made anew at each start from the record.
+
+    Args:
+        slots: Trials that run at the same time.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._tallies: dict[tuple[str, str], _Tally] = defaultdict(_Tally)
+        self._began = time.monotonic()
+        self._last: TrialResult | None = None
+
+    def resumed(self, result: TrialResult) -> None:
+        """A trial had ended before this session began."""
+        self._tallies[result.arm, result.condition].results.append(result)
+
+    def started(self, arm: str, condition: str, trial_id: str) -> None:
+        """A trial began to run."""
+        self._tallies[arm, condition].running[trial_id] = ""
+
+    def reported(self, arm: str, condition: str, trial_id: str, epoch: int, value: float) -> None:
+        """A trial finished an epoch."""
+        self._tallies[arm, condition].running[trial_id] = f"epoch {epoch}: {value:.3f}"
+
+    def finished(self, result: TrialResult) -> None:
+        """A trial ended."""
+        tally = self._tallies[result.arm, result.condition]
+        tally.running.pop(result.trial_id, None)
+        tally.results.append(result)
+        self._last = result
+
+    def snapshot(self, lanes: list[LaneState]) -> Progress:
+        """The state of all arms, in the order of the study."""
+        totals: dict[tuple[str, str], dict[bool, int]] = {}
+        for lane in sorted(lanes, key=lambda lane: lane.phase == "confirm"):
+            counts = totals.setdefault((lane.arm, lane.condition), {True: 0, False: 0})
+            counts[lane.phase == "confirm"] += lane.budget
+        arms = tuple(self._arm(*key, totals[key]) for key in totals)
+        done = sum(arm.search_done + arm.confirm_done for arm in arms)
+        total = sum(arm.search_total + arm.confirm_total for arm in arms)
+        return Progress(
+            arms=arms,
+            done=done,
+            total=total,
+            elapsed_s=time.monotonic() - self._began,
+            eta_s=self._eta(arms),
+            last=self._last,
+        )
+
+    def _arm(self, arm: str, condition: str, totals: Mapping[bool, int]) -> ArmProgress:
+        tally = self._tallies[arm, condition]
+        confirm = [result for result in tally.results if result.phase == "confirm"]
+        search = [result for result in tally.results if result.phase != "confirm"]
+        completed = [result for result in search if result.status == "completed"]
+        best = max(completed, key=lambda result: result.objective, default=None)
+        statuses = [result.status for result in tally.results]
+        return ArmProgress(
+            arm=arm,
+            condition=condition,
+            search_done=len(search),
+            search_total=totals[False],
+            confirm_done=len(confirm),
+            confirm_total=totals[True],
+            running=tuple(tally.running.values()),
+            best=best.objective if best else None,
+            best_params=_params(best) if best else {},
+            confirmed=sum(result.objective for result in confirm) / len(confirm) if confirm else None,
+            pruned=statuses.count("pruned"),
+            diverged=statuses.count("diverged"),
+            failed=statuses.count("failed"),
+        )
+
+    def _eta(self, arms: tuple[ArmProgress, ...]) -> float | None:
+        results = [result for tally in self._tallies.values() for result in tally.results]
+        walls = {
+            confirm: [r.groups.get("cost/wall_s", 0.0) for r in results if (r.phase == "confirm") == confirm]
+            for confirm in (True, False)
+        }
+        everything = walls[True] + walls[False]
+        if not everything:
+            return None
+        remaining = 0.0
+        for confirm, left in (
+            (False, sum(arm.search_total - arm.search_done for arm in arms)),
+            (True, sum(arm.confirm_total - arm.confirm_done for arm in arms)),
+        ):
+            costs = walls[confirm] or everything
+            remaining += left * sum(costs) / len(costs)
+        return remaining / max(1, self._slots)
+
+
+def _params(result: TrialResult) -> dict[str, float]:
+    prefix = "param/"
+    return {name[len(prefix) :]: value for name, value in result.groups.items() if name.startswith(prefix)}

@@ -1,0 +1,111 @@
+"""A Ray worker that runs trials one after the other: imports, data and CUDA contexts are paid for once."""
+
+import json
+import math
+import time
+import traceback
+from typing import Any
+
+import torch
+from ray import tune
+
+from hpstudy.execution._order import TrialOrder
+from hpstudy.record import TrialResult
+from hpstudy.training import (
+    EpochReport,
+    Objective,
+    TrialRun,
+    describe_device,
+    load_trial_data,
+    peak_memory_mb,
+    pick_device,
+)
+
+
+class TrialWorker(tune.Trainable):
+    """One epoch a step; every error of a trial ends that trial, with its cause in the record."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Takes a new worker's first trial."""
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes the next trial in the same process."""
+        self._order = TrialOrder.from_config(new_config)
+        self._run: TrialRun | None = None
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Runs one epoch of the trial."""
+        try:
+            return self._advance()
+        except torch.OutOfMemoryError as error:
+            peak = peak_memory_mb(pick_device(self._order.gpus))
+            hint = "lower training.batch_size or give the trial a larger GPU share (resources.gpus)"
+            return self._fail(f"out of memory at a peak of {peak:.0f} MiB: {hint} ({error})")
+        except OSError:
+            raise  # storage: another attempt, perhaps on another node, may do better
+        except Exception as error:
+            traceback.print_exc()
+            return self._fail(f"{type(error).__name__}: {error}")
+
+    def _advance(self) -> dict[str, Any]:
+        order = self._order
+        finished = order.folder.result(order.request.trial_id)
+        if finished is not None:  # an attempt that was cut off got there first
+            return _reply(EpochReport(epoch=finished.epochs, objective=finished.objective, ended=True, result=finished))
+        if self._run is None:
+            torch.set_num_threads(max(1, math.ceil(order.cpus)))
+            device = pick_device(order.gpus)
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+                torch.cuda.reset_peak_memory_stats(device)
+            data = load_trial_data(order.settings.data, order.datasets, device)
+            objective = Objective(name=order.objective)
+            self._run = TrialRun(order.request, order.settings, order.folder, data, device, objective)
+        if order.stop_at_epoch is not None and self._run.epoch >= order.stop_at_epoch:
+            return _reply(self._run.stop_here())
+        return _reply(self._run.run_epoch())
+
+    def _fail(self, cause: str) -> dict[str, Any]:
+        result = failed_result(self._order, cause, describe_device(pick_device(self._order.gpus)))
+        self._order.folder.finish_trial(result)
+        return _reply(EpochReport(epoch=0, objective=result.objective, ended=True, result=result))
+
+
+def failed_result(order: TrialOrder, cause: str, device: str = "") -> TrialResult:
+    """The row of a trial that an error ended: chance level, no epochs."""
+    request, settings = order.request, order.settings
+    now = time.time()
+    return TrialResult(
+        study=order.study,
+        trial_id=request.trial_id,
+        arm=request.arm,
+        condition=request.condition,
+        phase=request.phase,
+        search_seed=request.search_seed,
+        number=request.number,
+        seed=request.seed,
+        loss=settings.head.loss,
+        num_classes=settings.data.identities.train,
+        embedding_dim=settings.model.embedding_dim,
+        s=float(settings.head.scale.get("s", math.nan)),
+        m=float(settings.head.margin.get("m", math.nan)),
+        status="failed",
+        cause=cause,
+        objective=Objective(name=order.objective).chance,
+        device=device,
+        started_at=now,
+        ended_at=now,
+        groups={f"param/{name}": float(value) for name, value in request.params.items()},
+    )
+
+
+def _reply(report: EpochReport) -> dict[str, Any]:
+    return {
+        "epoch": report.epoch,
+        "objective": report.objective,
+        "done": report.ended,
+        # As text: Tune flattens nested results by their slashes.
+        "row": json.dumps(report.result.as_row()),
+    }

@@ -1,0 +1,40 @@
+"""What a report is made of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from hpstudy.analysis import StudyFacts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ReportFacts:
+    """Everything that a report reads of a study; nothing else reaches it, so that equal facts give equal bytes."""
+
+    name: str
+    question: str
+    resolved_yaml: str
+    """The study file with every default filled in."""
+    sha256: str
+    """Of `resolved_yaml`."""
+    trials: pd.DataFrame
+    """One row a trial, as the record holds them."""
+    trajectory: Callable[[str], pd.DataFrame]
+    """One row a step of the trial with that id; empty, or KeyError or FileNotFoundError, where there is none."""
+    epochs: Callable[[str], pd.DataFrame]
+    """One row an epoch of the trial with that id."""
+    objective: str
+    equivalence_margin: float
+    provenance: Mapping[str, str]
+    """What ran it: versions, devices, data hashes; printed as given, in this order."""
+
+    @property
+    def study(self) -> StudyFacts:
+        """The part that the verdict needs."""
+        return StudyFacts(
+            name=self.name,
+            question=self.question,
+            objective=self.objective,
+            equivalence_margin=self.equivalence_margin,
+        )

@@ -1,0 +1,182 @@
+"""Reports are built, read, compared byte by byte, and fed with hostile text."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pypdf
+import pytest
+
+from hpstudy.reporting import build_report
+
+HOSTILE = "#panic() *x* $a_b$ <l> @r `c` \\n [d] // e ~ \"q\" 'p'"
+
+
+def text_of(pdf: Path) -> list[str]:
+    """Text of each page with plain spaces."""
+    pages = pypdf.PdfReader(pdf).pages
+    return [" ".join(page.extract_text().replace("\N{NO-BREAK SPACE}", " ").split()) for page in pages]
+
+
+@pytest.fixture(scope="module")
+def report(record: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_report(record.facts(), tmp_path_factory.mktemp("report"))
+
+
+def test_first_page_answers(report: Path) -> None:
+    first = text_of(report)[0]
+    for part in (
+        "quickstart",
+        "Does any searched (s, m) beat AdaCos at verifying unseen glyph identities?",
+        "These seeds do not decide whether tuning pays.",
+        "Figure 1.",
+        "Table 1.",
+        "adacos-dynamic",
+    ):
+        assert part in first
+
+
+def test_every_part_is_there_in_order(report: Path) -> None:
+    pages = text_of(report)
+    assert 4 <= len(pages) <= 6
+    text = " ".join(pages)
+    headings = (
+        "What the arms were set to",
+        "What the searches found",
+        "What happened during training",
+        "bounds against the trials",
+        "What it cost",
+        "What diverged",
+        "How the numbers were made",
+        "Provenance",
+        "The study file, with every default filled in",
+    )
+    places = [text.index(heading) for heading in headings]
+    assert places == sorted(places)
+    assert "9f2c" * 16 in text
+    assert "sphereface.default.search" in text
+
+
+def test_figures_are_vectors_with_the_text_of_the_page(report: Path) -> None:
+    figures = sorted(path.name for path in (report.parent / "figures").iterdir())
+    assert figures == ["bounds-01.svg", "headline-01.svg", "map-01.svg", "search-01.svg", "trajectories-01.svg"]
+    for name in figures:
+        svg = (report.parent / "figures" / name).read_text()
+        assert "Libertinus Serif" in svg
+        assert "<image" not in svg or name == "map-01.svg"
+    fonts = {
+        str(font["/BaseFont"])
+        for page in pypdf.PdfReader(report).pages
+        for font in (entry.get_object() for entry in page["/Resources"].get_object().get("/Font", {}).values())
+    }
+    assert all("Libertinus" in font or "DejaVuSansMono" in font for font in fonts)
+
+
+def test_tables_are_kept_as_csv(report: Path, record: Any) -> None:
+    tables = {path.stem: pd.read_csv(path) for path in (report.parent / "tables").glob("*.csv")}
+    assert set(tables) == {
+        "bounds", "comparisons", "confirm", "cost", "divergences", "search_curve", "settings", "trials",
+    }  # fmt: skip
+    assert len(tables["trials"]) == len(record.trials)
+    assert len(tables["comparisons"]) == 8
+
+
+def test_equal_facts_give_equal_bytes(make_record: Callable[..., Any], tmp_path: Path) -> None:
+    facts = make_record(arms=["cosface", "adacos-dynamic"], trials=3, confirm_seeds=2).facts()
+    first, second = (build_report(facts, tmp_path / name) for name in ("first", "second"))
+    build_report(facts, tmp_path / "second")
+    names = sorted(path.relative_to(first.parent) for path in first.parent.rglob("*.*"))
+    assert len(names) > 10
+    for name in names:
+        assert (first.parent / name).read_bytes() == (second.parent / name).read_bytes(), name
+
+
+def test_old_figures_do_not_stay(make_record: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "map-07.svg").write_text("old")
+    build_report(make_record(arms=["adacos-fixed"], confirm_seeds=1).facts(), tmp_path)
+    assert not (tmp_path / "figures" / "map-07.svg").exists()
+
+
+def test_hostile_text_stays_text(make_record: Callable[..., Any], tmp_path: Path) -> None:
+    record = make_record(
+        arms=["cosface", "adacos-dynamic"],
+        trials=3,
+        confirm_seeds=2,
+        rename={"cosface": "#panic() *x* $a_b$ <l> @r", "adacos-dynamic": "`raw` \\n [c] // z ~"},
+    )
+    record.trials.loc[0, ["status", "cause"]] = ["diverged", HOSTILE]
+    facts = record.facts(
+        name=HOSTILE, question=HOSTILE, resolved_yaml=f"name: {HOSTILE}\n```\n#panic()\n", provenance={HOSTILE: HOSTILE}
+    )
+    text = " ".join(text_of(build_report(facts, tmp_path)))
+    assert text.count(HOSTILE) >= 5
+    for part in ("#panic() *x* $a_b$ <l> @r at s =", "`raw` \\n [c] // z ~, which needs no search", "``` #panic()"):
+        assert part in text
+    svg = (tmp_path / "figures" / "headline-01.svg").read_text()
+    assert "#panic() *x* $a_b$ &lt;l&gt; @r" in svg
+
+
+def test_one_seed_and_a_runaway(make_record: Callable[..., Any], tmp_path: Path) -> None:
+    record = make_record(
+        arms=["normface", "adacos-fixed", "adacos-dynamic"], trials=3, confirm_seeds=1, runaway=["default"]
+    )
+    text = " ".join(text_of(build_report(record.facts(), tmp_path)))
+    assert "One seed cannot decide whether tuning pays." in text
+    assert "One seed allows no test." in text
+    assert "scale is not finite" in text
+
+
+def test_every_trial_diverged(make_record: Callable[..., Any], tmp_path: Path) -> None:
+    arms = ["cosface", "adacos-fixed"]
+    record = make_record(arms=arms, trials=3, confirm_seeds=2, dead=arms)
+    text = " ".join(text_of(build_report(record.facts(), tmp_path)))
+    assert "7 of 7 trials diverged" in text
+    assert "not shown" in text
+
+
+def test_nothing_diverged_is_said(make_record: Callable[..., Any], tmp_path: Path) -> None:
+    record = make_record(arms=["adacos-fixed", "adacos-dynamic"], confirm_seeds=2)
+    text = " ".join(text_of(build_report(record.facts(), tmp_path)))
+    assert "Nothing: no trial became non-finite." in text
+    assert "Nothing to compare" in text
+    assert "What the searches found" not in text
+
+
+def test_no_confirm_phase_yet(make_record: Callable[..., Any], tmp_path: Path) -> None:
+    record = make_record(arms=["cosface", "arcface"], trials=3, confirm_seeds=0)
+    facts = record.facts(trajectory=lambda trial_id: pd.DataFrame())
+    text = " ".join(text_of(build_report(facts, tmp_path)))
+    assert "What the searches found" in text
+    assert "What happened during training" not in text
+
+
+def test_many_conditions_share_a_headline(make_record: Callable[..., Any], tmp_path: Path) -> None:
+    conditions = {f"train-{c}": (c, 64) for c in (50, 100, 300, 1000)}
+    record = make_record(arms=["normface", "adacos-fixed"], trials=3, confirm_seeds=2, conditions=conditions)
+    pdf = build_report(record.facts(), tmp_path)
+    text = " ".join(text_of(pdf))
+    assert "In 4 conditions, the best tuned arm against the best adaptive scale" in text
+    for condition in conditions:
+        assert f"Condition: {condition}." in text
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert len(content["figures"]["headline"]) == 1
+    assert len(content["figures"]["means"]) == 4
+
+
+def test_a_violation_is_shown(make_record: Callable[..., Any], tmp_path: Path) -> None:
+    record = make_record(arms=["normface", "adacos-fixed"], trials=3, confirm_seeds=2)
+    record.trials.loc[0, "geometry/class_centre_posterior_min"] = 0.999
+    record.trials.loc[0, "geometry/final_s"] = 2.0
+    text = " ".join(text_of(build_report(record.facts(), tmp_path)))
+    assert f"Below the bound, which is impossible: {record.trials.loc[0, 'trial_id']}." in text
+
+
+def test_missing_columns_of_geometry_and_cost(make_record: Callable[..., Any], tmp_path: Path) -> None:
+    record = make_record(arms=["cosface", "adacos-fixed"], trials=3, confirm_seeds=2)
+    trials = record.trials.loc[:, ~record.trials.columns.str.startswith(("geometry/", "cost/"))].assign(m=np.nan)
+    text = " ".join(text_of(build_report(record.facts(trials=trials), tmp_path)))
+    assert "No trial measured its prototypes." in text
