@@ -170,7 +170,10 @@ def write_report(results: Results) -> Path:
         epochs=results.epochs,
         objective=spec.search.objective,
         equivalence_margin=spec.confirm.equivalence_margin,
-        provenance=_provenance(results.folder.sessions()),
+        provenance={
+            **_provenance(results.folder.sessions()),
+            "trials ran on": ", ".join(sorted(set(results.trials["device"]) - {""})),
+        },
     )
     return build_report(facts, results.folder.report)
 

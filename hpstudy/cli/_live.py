@@ -52,7 +52,8 @@ class _Lines:
             if last.cause and last.status != "pruned":
                 text += f" ({last.cause})"
         left = f", about {_clock(progress.eta_s)} left" if progress.eta_s is not None else ""
-        self._console.print(f"[{progress.done}/{progress.total}] {text}{left}", markup=False, highlight=False)
+        line = f"[{progress.done}/{progress.total}] {text}{left}"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class _View:

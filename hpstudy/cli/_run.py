@@ -74,7 +74,7 @@ def _session(study: "Study", home: Path | None, as_json: bool) -> None:
     results = open_results(study.name, folder)
     if not outcome.finished:
         console.print(f"Interrupted with {outcome.progress.done} of {outcome.progress.total} trials done.")
-        console.print(Text(f"Continue with: hpstudy resume {study.name}{_home_words(home)}"))
+        console.print(Text(f"Continue with: hpstudy resume {study.name}{_home_words(home)}"), soft_wrap=True)
         if as_json:
             _print_json(results, "interrupted")
         raise typer.Exit(INTERRUPTED)
@@ -90,9 +90,9 @@ def _session(study: "Study", home: Path | None, as_json: bool) -> None:
 def _show_verdict(console: Console, results: "Results") -> None:
     verdict = results.verdict()
     console.print()
-    console.print(Text(results.study.spec.question, style="bold"))
+    console.print(Text(results.study.spec.question, style="bold"), soft_wrap=True)
     for line in verdict.lines:
-        console.print(Text(line))
+        console.print(Text(line), soft_wrap=True)
     console.print()
 
 

@@ -42,13 +42,16 @@ class OrderBook:
         self._make_order = make_order
         self._orders: dict[str, TrialOrder] = {}
 
+    def __reduce__(self) -> tuple[type["_NoBook"], tuple[()]]:
+        # Tune pickles its parts for `Tuner.restore`, which is never used: the record is the truth.
+        return (_NoBook, ())
+
     def next(self, tune_id: str) -> TrialOrder | Decision:
         """The next trial, entered under Tune's id."""
         answer = self._planner.next()
         if isinstance(answer, Decision):
             return answer
-        due = self._planner.due_to_stop(answer.trial_id)
-        order = self._make_order(answer, due)
+        order = self._make_order(answer)
         self._orders[tune_id] = order
         return order
 
@@ -82,10 +85,14 @@ class OrderBook:
         self._listener.trial_finished(order, result)
 
 
+class _NoBook:
+    """What is left of a book in Tune's own snapshot."""
+
+
 class OrderMaker(Protocol):
     """Completes a request of the planner."""
 
-    def __call__(self, request: TrialRequest, stop_at_epoch: int | None) -> TrialOrder: ...
+    def __call__(self, request: TrialRequest) -> TrialOrder: ...
 
 
 class PlanSearcher(Searcher):

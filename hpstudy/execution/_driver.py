@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,9 +21,6 @@ from hpstudy.search import Planner
 from hpstudy.spec import Study, diff_studies
 from hpstudy.tracking import Tracker
 
-MAX_WORKER_DEATHS = 3
-"""How often a trial whose worker or node died is tried again."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOutcome:
@@ -33,32 +29,6 @@ class RunOutcome:
     finished: bool
     """False if it was interrupted; `hpstudy resume` continues it."""
     progress: Progress
-
-
-class _Listener:
-    """Passes events on to the tracker and to whoever watches."""
-
-    def __init__(self, folder: StudyFolder, tracker: Tracker, keeper: ProgressKeeper, show: Callable[[], None]) -> None:
-        self._folder = folder
-        self._tracker = tracker
-        self._keeper = keeper
-        self._show = show
-
-    def trial_started(self, order: TrialOrder) -> None:
-        request = order.request
-        self._keeper.started(request.arm, request.condition, request.trial_id)
-        self._tracker.trial_started(_opening_row(order))
-        self._show()
-
-    def trial_reported(self, order: TrialOrder, epoch: int, value: float) -> None:
-        request = order.request
-        self._keeper.reported(request.arm, request.condition, request.trial_id, epoch, value)
-        self._show()
-
-    def trial_finished(self, order: TrialOrder, result: TrialResult) -> None:
-        self._keeper.finished(result)
-        self._tracker.trial_finished(result.as_row(), *_details(self._folder, result.trial_id))
-        self._show()
 
 
 def run_study(
@@ -85,84 +55,98 @@ def run_study(
     """
     prepare_environment()
     folder = StudyFolder(home, study.name)
-    _refuse_other_file(study, folder)
-    hashes = check_data(study, folder.home / "datasets")
-    with folder.lock:
-        _refuse_other_file(study, folder)
-        begun_before = folder.exists()
+    with contextlib.ExitStack() as held:
+        begun = folder.exists()
+        if begun:
+            held.enter_context(folder.lock)  # a second driver is told at once
+            _refuse_other_file(study, folder)
+            session = _Session(study, folder, tracker, observe)
+            if session.planner.finished:
+                return session.outcome()
+        hashes = check_data(study, folder.home / "datasets")
         with ray_session():
             capacity = check_cluster(study.spec.resources, folder.home)
-            if not begun_before:
+            if not begun:
+                held.enter_context(folder.lock)
+                _refuse_other_file(study, folder)
                 folder.begin(study.resolved_yaml)
-            facts = provenance(gpus=study.spec.resources.gpus, slots=capacity.slots, nodes=capacity.nodes)
+                session = _Session(study, folder, tracker, observe)
+            facts = provenance(slots=capacity.slots, nodes=capacity.nodes)
             folder.add_session({**facts, **{f"data {condition}": digest for condition, digest in hashes.items()}})
-            outcome = _execute(study, folder, tracker, capacity, observe)
+            session.execute(capacity)
         folder.write_trials()
-    return outcome
+        return session.outcome()
 
 
-def _execute(
-    study: Study, folder: StudyFolder, tracker: Tracker, capacity: Capacity, observe: Callable[[Progress], None]
-) -> RunOutcome:
-    from ray import tune
+class _Session:
+    """One driver's time with a study whose lock it holds.
 
-    from hpstudy.execution._adapters import OrderBook, PlanScheduler, PlanSearcher, StartCallback, trial_name
-    from hpstudy.execution._trainable import TrialWorker
+    Making one opens Optuna's journal and the tracker, and brings both up to the record.
+    """
 
-    resources = study.spec.resources
-    planner = Planner(study, folder.journal, lookup=folder.result, slots=capacity.slots)
-    keeper = ProgressKeeper(capacity.slots)
-    tracker.start()
-    before = [result for trial_id in folder.finished_trials() if (result := folder.result(trial_id))]
-    for result in before:
-        keeper.resumed(result)
-    tracker.catch_up([result.as_row() for result in before], lambda row: _details(folder, row["trial_id"]))
+    def __init__(
+        self, study: Study, folder: StudyFolder, tracker: Tracker, observe: Callable[[Progress], None]
+    ) -> None:
+        self.planner = Planner(study, folder.journal, lookup=folder.result)
+        self._study = study
+        self._folder = folder
+        self._tracker = tracker
+        self._observe = observe
+        self._keeper = ProgressKeeper()
+        tracker.start()
+        before = [result for trial_id in folder.finished_trials() if (result := folder.result(trial_id))]
+        for result in before:
+            self._keeper.resumed(result)
+        tracker.catch_up([result.as_row() for result in before], lambda row: _details(folder, row["trial_id"]))
+        self._show()
 
-    def make_order(request: TrialRequest, stop_at_epoch: int | None) -> TrialOrder:
+    def outcome(self) -> RunOutcome:
+        """How the session leaves the study."""
+        return RunOutcome(finished=self.planner.finished, progress=self._keeper.snapshot(self.planner.states()))
+
+    def execute(self, capacity: Capacity) -> None:
+        """Runs trials until there is none left, or the driver is interrupted."""
+        from hpstudy.execution._tune import run_trials
+
+        self.planner.spread_over(capacity.slots)
+        self._keeper.slots = capacity.slots
+        self._show()
+        run_trials(self.planner, self._folder, self, self._make_order, self._study.spec.resources, capacity.slots)
+        self._show()
+
+    def trial_started(self, order: TrialOrder) -> None:
+        """Called when a worker takes a trial."""
+        request = order.request
+        self._keeper.started(request.arm, request.condition, request.trial_id)
+        self._tracker.trial_started(_opening_row(order))
+        self._show()
+
+    def trial_reported(self, order: TrialOrder, epoch: int, value: float) -> None:
+        """Called after each epoch of a trial."""
+        request = order.request
+        self._keeper.reported(request.arm, request.condition, request.trial_id, epoch, value)
+        self._show()
+
+    def trial_finished(self, order: TrialOrder, result: TrialResult) -> None:
+        """Called when a trial's result is in the record."""
+        self._keeper.finished(result)
+        self._tracker.trial_finished(result.as_row(), *_details(self._folder, result.trial_id))
+        self._show()
+
+    def _show(self) -> None:
+        self._observe(self._keeper.snapshot(self.planner.states()))
+
+    def _make_order(self, request: TrialRequest) -> TrialOrder:
+        resources = self._study.spec.resources
         return TrialOrder(
             request=request,
-            settings=study.trial_settings(request.arm, request.condition, request.params),
-            home=os.fspath(folder.home),
-            study=study.name,
-            objective=study.spec.search.objective,
+            settings=self._study.trial_settings(request.arm, request.condition, request.params),
+            home=os.fspath(self._folder.home),
+            study=self._study.name,
+            objective=self._study.spec.search.objective,
             cpus=resources.cpus,
             gpus=resources.gpus,
-            stop_at_epoch=stop_at_epoch,
         )
-
-    def show() -> None:
-        observe(keeper.snapshot(planner.states()))
-
-    book = OrderBook(planner, folder, _Listener(folder, tracker, keeper, show), make_order)
-    show()
-    if not planner.finished:
-        with tempfile.TemporaryDirectory(prefix="hpstudy-tune-") as scratch:
-            tuner = tune.Tuner(
-                tune.with_resources(TrialWorker, {"cpu": resources.cpus, "gpu": resources.gpus}),
-                tune_config=tune.TuneConfig(
-                    search_alg=PlanSearcher(book),
-                    scheduler=PlanScheduler(book),
-                    num_samples=-1,
-                    max_concurrent_trials=capacity.slots,
-                    reuse_actors=True,
-                    trial_name_creator=trial_name,
-                    trial_dirname_creator=trial_name,
-                ),
-                run_config=tune.RunConfig(
-                    name=study.name,
-                    storage_path=scratch,
-                    verbose=0,
-                    # Each trial keeps its own checkpoints, and finds them by itself.
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False, checkpoint_frequency=0),
-                    failure_config=tune.FailureConfig(max_failures=MAX_WORKER_DEATHS),
-                    callbacks=[StartCallback(book)],
-                ),
-            )
-            # SIGTERM, as Ray passes it on, ends the session: the record is whole and the study can be resumed.
-            with contextlib.suppress(SystemExit):
-                tuner.fit()
-    show()
-    return RunOutcome(finished=planner.finished, progress=keeper.snapshot(planner.states()))
 
 
 def _refuse_other_file(study: Study, folder: StudyFolder) -> None:

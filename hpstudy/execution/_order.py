@@ -20,8 +20,6 @@ class TrialOrder:
     objective: str
     cpus: float
     gpus: float
-    stop_at_epoch: int | None = None
-    """Set for a trial that had earned its early stop when its driver was killed: it ends here, as pruned."""
 
     @property
     def folder(self) -> StudyFolder:
@@ -43,7 +41,6 @@ class TrialOrder:
             "objective": self.objective,
             "cpus": self.cpus,
             "gpus": self.gpus,
-            "stop_at_epoch": self.stop_at_epoch,
         }
         return {"order": json.dumps(plain)}
 

@@ -54,12 +54,12 @@ class _Tally:
 class ProgressKeeper:
     """Counts what happens to trials; made anew at each start from the record.
 
-    Args:
+    Attributes:
         slots: Trials that run at the same time.
     """
 
-    def __init__(self, slots: int) -> None:
-        self._slots = slots
+    def __init__(self) -> None:
+        self.slots = 1
         self._tallies: dict[tuple[str, str], _Tally] = defaultdict(_Tally)
         self._began = time.monotonic()
         self._last: TrialResult | None = None
@@ -140,7 +140,7 @@ class ProgressKeeper:
         ):
             costs = walls[confirm] or everything
             remaining += left * sum(costs) / len(costs)
-        return remaining / max(1, self._slots)
+        return remaining / max(1, self.slots)
 
 
 def _params(result: TrialResult) -> dict[str, float]:

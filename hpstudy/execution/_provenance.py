@@ -7,12 +7,12 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from hpstudy.training import describe_device, pick_device, torch_facts
+from hpstudy.training import torch_facts
 
 _PACKAGES = ("hpstudy", "torch", "ray", "optuna", "mlflow", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")
 
 
-def provenance(*, gpus: float, slots: int, nodes: int) -> dict[str, str]:
+def provenance(*, slots: int, nodes: int) -> dict[str, str]:
     """Versions, machine and source of this session, as short texts."""
     return {
         "started": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
@@ -20,7 +20,6 @@ def provenance(*, gpus: float, slots: int, nodes: int) -> dict[str, str]:
         "packages": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
         "source": _revision(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "device": describe_device(pick_device(gpus)),
         "gpus": torch_facts()["gpus"],
         "cpus": str(os.cpu_count()),
         "parallel trials": str(slots),

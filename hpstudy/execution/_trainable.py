@@ -63,8 +63,8 @@ class TrialWorker(tune.Trainable):
             data = load_trial_data(order.settings.data, order.datasets, device)
             objective = Objective(name=order.objective)
             self._run = TrialRun(order.request, order.settings, order.folder, data, device, objective)
-        if order.stop_at_epoch is not None and self._run.epoch >= order.stop_at_epoch:
-            return _reply(self._run.stop_here())
+            if self._run.restored is not None:
+                return _reply(self._run.restored)
         return _reply(self._run.run_epoch())
 
     def _fail(self, cause: str) -> dict[str, Any]:

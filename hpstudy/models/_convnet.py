@@ -10,7 +10,7 @@ _POOLED = 3
 class ConvNet(nn.Module):
     """Four 3×3 convolutions of widths w, 2w, 4w, 4w, each with batch norm and PReLU, then a linear embedding.
 
-    The first three have 2×2 max-pooling before the PReLU, so a 32×32 image leaves 4w maps of 4×4. The embedding is
+    The first three are 2×2 max-pooled before that, so a 32×32 image leaves 4w maps of 4×4. The embedding is
     batch-normalised and not length-normalised: the head does that.
 
     Args:
@@ -30,14 +30,11 @@ class ConvNet(nn.Module):
         widths = [channels, width, 2 * width, 4 * width, 4 * width]
         blocks: list[nn.Module] = []
         for index in range(_DEPTH):
-            blocks += [
-                nn.Conv2d(widths[index], widths[index + 1], 3, padding=1, bias=False),
-                nn.BatchNorm2d(widths[index + 1]),
-            ]
+            blocks.append(nn.Conv2d(widths[index], widths[index + 1], 3, padding=1, bias=False))
             if index < _POOLED:
-                # Before the PReLU, with which it commutes while slopes are positive: a quarter of the work is left.
+                # Straight after the convolution: batch norm and PReLU have a quarter of the pixels left to do.
                 blocks.append(nn.MaxPool2d(2))
-            blocks.append(nn.PReLU(widths[index + 1]))
+            blocks += [nn.BatchNorm2d(widths[index + 1]), nn.PReLU(widths[index + 1])]
         self.features = nn.Sequential(*blocks)
         side = image_size // 2**_POOLED
         self.embedding = nn.Sequential(

@@ -1,7 +1,7 @@
 """Lanes: the independent sequences of trials that a study consists of."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import optuna
@@ -13,7 +13,6 @@ from hpstudy.record import TrialRequest
 from hpstudy.search._samplers import make_distributions, make_pruner, make_sampler
 from hpstudy.seeds import derive_seed
 from hpstudy.spec import EarlyStoppingSpec, SearchRange, SearchSpec
-
 
 _STOPPED_AT = "stopped_at_epoch"
 
@@ -155,20 +154,18 @@ class SearchLane:
         )
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Notes a validation value; returns whether the trial should stop early."""
+        """Notes a validation value; returns whether the trial should stop early.
+
+        A trial that continues from a checkpoint reports the checkpoint's epoch once more: what was decided then holds.
+        """
         trial = self._live[number]
-        if epoch not in self._study.trials[number].intermediate_values:
-            trial.report(value, epoch)
+        if epoch in self._trials()[number].intermediate_values:
+            return bool(trial.user_attrs.get(_STOPPED_AT) == epoch)
+        trial.report(value, epoch)
         stops = trial.should_prune()
         if stops:
-            # Optuna answers once for each rung: a driver that is killed now must find the answer, not ask again.
             trial.set_user_attr(_STOPPED_AT, epoch)
         return stops
-
-    def due_to_stop(self, number: int) -> int | None:
-        """The epoch at which a trial left by a killed driver had already earned its stop, or None."""
-        epoch: int | None = self._live[number].user_attrs.get(_STOPPED_AT)
-        return epoch
 
     def finish(self, number: int, outcome: Outcome) -> None:
         """Tells Optuna how a trial ended: diverged scores its objective (chance), failed does not count as evidence."""
@@ -222,7 +219,7 @@ class ConfirmLane:
         self._search = search
         self._seeds = tuple(seeds)
         self._lookup = lookup
-        self._todo: Iterator[TrialRequest] | None = None
+        self._todo: list[TrialRequest] | None = None
         self._live: set[int] = set()
         self._done: set[int] = set()
 
@@ -244,27 +241,30 @@ class ConfirmLane:
     @property
     def finished(self) -> bool:
         """Whether every seed has been run."""
-        if self._search is not None and not self._search.finished:
-            return False
-        return not self._live and len(self._done) >= self.budget
+        return self._is_open() and not self._todo and not self._live
 
     def next(self) -> TrialRequest | None:
         """The next seed to run; None while the search is under way, and when all seeds are handed out."""
-        if self._todo is None:
-            if self._search is not None and not self._search.finished:
-                return None
-            self._todo = self._requests()
-        request = next(self._todo, None)
-        if request is not None:
-            self._live.add(request.number)
+        if not self._is_open() or not self._todo:
+            return None
+        request = self._todo.pop(0)
+        self._live.add(request.number)
         return request
 
-    def _requests(self) -> Iterator[TrialRequest]:
+    def _is_open(self) -> bool:
+        """Whether there is nothing left to wait for; what is to be run is settled when it is first seen to be so."""
+        if self._todo is None and (self._search is None or self._search.finished):
+            requests = self._requests()
+            self._todo = [request for request in requests if self._lookup(request.trial_id) is None]
+            self._done = {request.number for request in requests} - {request.number for request in self._todo}
+        return self._todo is not None
+
+    def _requests(self) -> list[TrialRequest]:
         chosen = self._search.chosen() if self._search else None
         if self._search is not None and chosen is None:
-            return
-        for seed in self._seeds:
-            request = TrialRequest(
+            return []
+        return [
+            TrialRequest(
                 arm=self.arm,
                 condition=self.condition,
                 phase=self.phase,
@@ -274,18 +274,12 @@ class ConfirmLane:
                 params=chosen.params if chosen else {},
                 origin="chosen" if chosen else "",
             )
-            if self._lookup(request.trial_id) is None:
-                yield request
-            else:
-                self._done.add(seed)
+            for seed in self._seeds
+        ]
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Confirm trials always run their whole budget."""
         return False
-
-    def due_to_stop(self, number: int) -> int | None:
-        """Confirm trials always run their whole budget."""
-        return None
 
     def finish(self, number: int, outcome: Outcome) -> None:
         """Marks a seed as done, however it ended."""

@@ -47,10 +47,9 @@ class Planner:
         study: The study.
         journal: Optuna's journal file.
         lookup: Results that the record already holds.
-        slots: Trials that can run at the same time.
     """
 
-    def __init__(self, study: Study, journal: Path, *, lookup: Lookup, slots: int) -> None:
+    def __init__(self, study: Study, journal: Path, *, lookup: Lookup) -> None:
         spec = study.spec
         storage = open_journal(journal)
         confirm_seeds = confirm_seeds_of(study)
@@ -80,8 +79,12 @@ class Planner:
                     ConfirmLane(arm.name, condition.id, search=search, seeds=confirm_seeds, lookup=lookup)
                     for search in searches
                 ]
-        self._width = max(1, -(-slots // max(1, len(self._searches))))
+        self._width = 1
         self._lane_of: dict[str, tuple[SearchLane | ConfirmLane, int]] = {}
+
+    def spread_over(self, slots: int) -> None:
+        """Sets the width to what keeps `slots` trials running at the same time."""
+        self._width = max(1, -(-slots // max(1, len(self._searches))))
 
     def next(self) -> TrialRequest | Decision:
         """The next trial to run, or why there is none."""
@@ -104,11 +107,6 @@ class Planner:
         """Notes a running trial's validation value; returns whether it should stop early."""
         lane, number = self._lane_of[trial_id]
         return lane.report(number, epoch, value)
-
-    def due_to_stop(self, trial_id: str) -> int | None:
-        """The epoch at which a trial left by a killed driver had already earned its early stop, or None."""
-        lane, number = self._lane_of[trial_id]
-        return lane.due_to_stop(number)
 
     def finish(self, trial_id: str, outcome: Outcome) -> None:
         """Takes a trial's outcome."""

@@ -14,6 +14,7 @@ from hpstudy.training._trial_data import TrialData
 
 CUSTOMARY_FARS = (1e-2, 1e-3, 1e-4)
 _BATCH = 512
+_TILE = 512
 HISTOGRAM_BINS = 180
 
 
@@ -72,7 +73,7 @@ def judge(model: nn.Module, images: Tensor, labels: Tensor, objective: Objective
     embeddings = embed(model, images)
     if not bool(torch.isfinite(embeddings).all()):
         return {f"{prefix}/{tar_metric(far)}": far for far in fars}
-    return verification(embeddings, labels, fars=fars).as_metrics(prefix)
+    return verification(embeddings, labels, fars=fars, block_size=_TILE).as_metrics(prefix)
 
 
 def geometry(model: nn.Module, head: nn.Module, data: TrialData, train_images: Tensor) -> dict[str, float]:

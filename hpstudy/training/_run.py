@@ -111,12 +111,10 @@ class TrialRun:
         self._samples = 0
         self._started_at = time.time()
         self._writer: AttemptWriter = study.attempt(request.trial_id)
-        self._restore()
-
-    @property
-    def epoch(self) -> int:
-        """Epochs done."""
-        return self._epoch
+        metrics = self._restore()
+        self.restored = None if metrics is None else self._going_on(metrics)
+        """The report of the checkpoint's epoch, if this attempt continues an earlier one: whoever runs the trial may
+        have been cut off before hearing it, and may want to stop the trial there."""
 
     def run_epoch(self) -> EpochReport:
         """Trains one epoch, judges it, and keeps both; ends the trial after its last epoch or when it diverges."""
@@ -146,21 +144,24 @@ class TrialRun:
                 "theta_target_histogram": histograms[0].tolist(),
                 "theta_nontarget_histogram": histograms[1].tolist(),
             },
-            None if done else self._save,
+            None if done else lambda path: self._save(path, metrics),
         )
         if divergence is not None:
             result = self._result("diverged", metrics, cause=divergence.cause, diverged_step=divergence.step)
         elif done:
             result = self._complete(metrics)
         else:
-            return EpochReport(
-                epoch=epoch,
-                objective=metrics[self._objective.name],
-                ended=False,
-                result=self._result("pruned", metrics, cause=f"stopped early after epoch {epoch}"),
-            )
+            return self._going_on(metrics)
         self._study.finish_trial(result)
         return EpochReport(epoch=epoch, objective=result.objective, ended=True, result=result)
+
+    def _going_on(self, metrics: Mapping[str, float]) -> EpochReport:
+        return EpochReport(
+            epoch=self._epoch,
+            objective=metrics[self._objective.name],
+            ended=False,
+            result=self._result("pruned", metrics, cause=f"stopped early after epoch {self._epoch}"),
+        )
 
     def _train(self, epoch: int) -> tuple[dict[str, NDArray[Any]], tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Runs the steps of an epoch, stopping where a drained buffer shows a non-finite value."""
@@ -267,10 +268,11 @@ class TrialRun:
             groups={**params, **groups, **costs},
         )
 
-    def _save(self, path: Path) -> None:
+    def _save(self, path: Path, metrics: Mapping[str, float]) -> None:
         torch.save(
             {
                 "epoch": self._epoch,
+                "metrics": dict(metrics),
                 "model": self._model.state_dict(),
                 "head": self._head.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
@@ -282,8 +284,8 @@ class TrialRun:
             path,
         )
 
-    def _restore(self) -> None:
-        """Continues from the furthest checkpoint of an earlier attempt, if there is a readable one."""
+    def _restore(self) -> dict[str, float] | None:
+        """Continues from the furthest readable checkpoint of an earlier attempt; returns the metrics of its epoch."""
         for path in self._writer.latest_checkpoints():
             try:
                 state = torch.load(path, map_location=self._device, weights_only=True)
@@ -297,14 +299,9 @@ class TrialRun:
             self._spent = {name: float(value) for name, value in state["spent"].items()}
             self._samples = int(state["samples"])
             self._started_at = float(state["started_at"])
-            return
-
-    def stop_here(self) -> EpochReport:
-        """Ends a continued trial as stopped early after the epoch that its checkpoint holds."""
-        metrics = judge(self._model, self._data.val_images, self._data.val_labels, self._objective, "val")
-        result = self._result("pruned", metrics, cause=f"stopped early after epoch {self._epoch}")
-        self._study.finish_trial(result)
-        return EpochReport(epoch=self._epoch, objective=result.objective, ended=True, result=result)
+            metrics: dict[str, float] = state["metrics"]
+            return metrics
+        return None
 
 
 def _generator(*parts: object) -> torch.Generator:

@@ -37,7 +37,8 @@ class Bench:
     def __init__(self, study: Study, journal: Path, slots: int = 1, record: dict[str, Outcome] | None = None) -> None:
         self.record = {} if record is None else record
         self.study = study
-        self.planner = Planner(study, journal, lookup=self.record.get, slots=slots)
+        self.planner = Planner(study, journal, lookup=self.record.get)
+        self.planner.spread_over(slots)
         self.handed_out: list[TrialRequest] = []
 
     def objective(self, request: TrialRequest) -> float:
@@ -159,6 +160,9 @@ def test_a_killed_study_continues_as_if_it_never_stopped(tmp_path: Path, sampler
     finished_before = set(points(first)[:killed_after])
     assert finished_before.isdisjoint(points(second))
     assert finished_before | set(points(second)) == set(points(whole))
+    third = Bench(toy(sampler), tmp_path / "killed", record=second.record)
+    assert third.planner.finished
+    assert third.planner.next() is Decision.FINISHED
 
 
 def test_a_result_that_was_written_but_not_told_is_told_and_not_rerun(tmp_path: Path) -> None:
@@ -214,19 +218,20 @@ def test_early_stopping_ends_what_is_worse_than_its_search(tmp_path: Path) -> No
     assert all(outcome.status == "completed" for trial, outcome in bench.record.items() if "confirm" in trial)
 
 
-def test_a_stop_that_the_driver_did_not_live_to_make_is_due_after_it(tmp_path: Path) -> None:
+def test_what_was_decided_of_an_epoch_holds_when_it_is_reported_again(tmp_path: Path) -> None:
     class Rigged(Bench):
         def objective(self, request: TrialRequest) -> float:
             return 0.5 - request.number / 100
 
     first = Rigged(toy(early="asha"), tmp_path / "journal")
     first.run_all(at_most=2)
-    doomed = first.take()
+    good, doomed = first.take(), first.take()
+    assert not first.planner.report(good.trial_id, 1, 0.9)
     assert first.planner.report(doomed.trial_id, 1, 0.0)
     second = Rigged(toy(early="asha"), tmp_path / "journal", record=first.record)
-    again = second.take()
-    assert again == doomed
-    assert second.planner.due_to_stop(again.trial_id) == 1
+    assert [second.take(), second.take()] == [good, doomed]
+    assert not second.planner.report(good.trial_id, 1, 0.9)
+    assert second.planner.report(doomed.trial_id, 1, 0.0)
 
 
 def test_diverged_trials_score_chance_and_are_never_chosen(tmp_path: Path) -> None:

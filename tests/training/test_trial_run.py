@@ -142,7 +142,8 @@ def test_a_trial_continued_from_its_checkpoint_gives_the_same_bits(
     for _ in range(killed_after):
         killed.run_epoch()
     continued = make_run(study, cut, data, asked)
-    assert continued.epoch == killed_after
+    assert continued.restored is not None
+    assert continued.restored.epoch == killed_after
     result = finish(continued)
     assert result.attempt == 2
     timing = ["samples_per_s"]
@@ -164,7 +165,7 @@ def test_an_unreadable_checkpoint_costs_epochs_and_not_the_trial(
     killed.run_epoch()
     [checkpoint] = (folder.path / "checkpoints").rglob("*.pt")
     checkpoint.write_bytes(b"torn")
-    assert make_run(study, folder, data, asked).epoch == 0
+    assert make_run(study, folder, data, asked).restored is None
 
 
 def test_a_runaway_scale_ends_the_trial_as_diverged(folder: StudyFolder, data: TrialData) -> None:
@@ -191,13 +192,18 @@ def test_a_non_finite_loss_ends_the_trial_as_diverged(folder: StudyFolder, data:
     assert len(folder.trajectory(request().trial_id)) == result.diverged_step
 
 
-def test_a_stop_decided_before_a_kill_is_carried_out(study: Study, folder: StudyFolder, data: TrialData) -> None:
+def test_a_continued_trial_first_reports_the_epoch_of_its_checkpoint(
+    study: Study, folder: StudyFolder, data: TrialData
+) -> None:
     asked = request(s=12.0, m=0.2)
-    first = make_run(study, folder, data, asked).run_epoch()
-    stopped = make_run(study, folder, data, asked).stop_here()
-    assert (stopped.result.status, stopped.result.epochs) == ("pruned", 1)
-    assert stopped.objective == first.objective
+    heard = make_run(study, folder, data, asked).run_epoch()
+    again = make_run(study, folder, data, asked).restored
+    assert again is not None
+    assert (again.epoch, again.objective, again.ended) == (1, heard.objective, False)
+    folder.finish_trial(again.result)
+    assert folder.trials().loc[0, "status"] == "pruned"
     assert len(folder.trajectory(asked.trial_id)) == 9
+    assert make_run(study, StudyFolder(folder.home, "other"), data, asked).restored is None
 
 
 def test_a_users_own_head_trains_and_has_no_geometry(

@@ -1,0 +1,62 @@
+"""One Tune experiment runs what the planner hands out."""
+
+import contextlib
+import tempfile
+
+from ray import tune
+
+from hpstudy.execution._adapters import (
+    Listener,
+    OrderBook,
+    OrderMaker,
+    PlanScheduler,
+    PlanSearcher,
+    StartCallback,
+    trial_name,
+)
+from hpstudy.execution._trainable import TrialWorker
+from hpstudy.record import StudyFolder
+from hpstudy.search import Planner
+from hpstudy.spec import ResourcesSpec
+
+MAX_WORKER_DEATHS = 3
+"""How often a trial whose worker or node died is tried again."""
+
+
+def run_trials(
+    planner: Planner,
+    folder: StudyFolder,
+    listener: Listener,
+    make_order: OrderMaker,
+    resources: ResourcesSpec,
+    slots: int,
+) -> None:
+    """Runs trials, at most `slots` at a time, until the planner has finished or the driver is interrupted.
+
+    SIGINT and SIGTERM end it early and in order: the record is whole, and the study can be resumed.
+    """
+    book = OrderBook(planner, folder, listener, make_order)
+    with tempfile.TemporaryDirectory(prefix="hpstudy-tune-") as scratch:
+        tuner = tune.Tuner(
+            tune.with_resources(TrialWorker, {"cpu": resources.cpus, "gpu": resources.gpus}),
+            tune_config=tune.TuneConfig(
+                search_alg=PlanSearcher(book),
+                scheduler=PlanScheduler(book),
+                num_samples=-1,
+                max_concurrent_trials=slots,
+                reuse_actors=True,
+                trial_name_creator=trial_name,
+                trial_dirname_creator=trial_name,
+            ),
+            run_config=tune.RunConfig(
+                name=folder.name,
+                storage_path=scratch,
+                verbose=0,
+                # Each trial keeps its own checkpoints, and finds them by itself.
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False, checkpoint_frequency=0),
+                failure_config=tune.FailureConfig(max_failures=MAX_WORKER_DEATHS),
+                callbacks=[StartCallback(book)],
+            ),
+        )
+        with contextlib.suppress(SystemExit):  # what Ray makes of SIGTERM
+            tuner.fit()
