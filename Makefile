@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-PYTEST_FLAGS ?=
+# Two processes; a file's tests stay together, as they share what is costly to make.
+PYTEST_FLAGS ?= -n 2 --dist loadfile
 
 .PHONY: quickstart test lint types clean
 

@@ -3,6 +3,7 @@
 from hpstudy.data._batches import batches
 from hpstudy.data._capture import augment, capture, normalise
 from hpstudy.data._dataset import Dataset, Split, Splits, split_identities
+from hpstudy.data._faces import built_in_faces
 from hpstudy.data._load import SOURCES, load_dataset
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Splits",
     "augment",
     "batches",
+    "built_in_faces",
     "capture",
     "load_dataset",
     "normalise",

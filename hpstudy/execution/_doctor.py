@@ -7,13 +7,13 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 
+from hpstudy.data import built_in_faces
 from hpstudy.training import torch_facts
 
 _PACKAGES = ("torch", "ray", "optuna", "mlflow", "pyarrow", "seaborn", "typst", "pydantic", "scipy", "pandas")
-_FACES = 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,14 +57,7 @@ def _devices() -> str:
 
 
 def _fonts() -> str:
-    spec = util.find_spec("matplotlib")
-    if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError("matplotlib is not installed, and its fonts with it: install hpstudy's dependencies")
-    folder = Path(spec.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf"
-    faces = list(folder.glob("DejaVu*.ttf"))
-    if len(faces) < _FACES:
-        raise RuntimeError(f"{folder} holds {len(faces)} DejaVu faces, the glyph data need {_FACES}")
-    return f"{len(faces)} DejaVu faces"
+    return f"{len(built_in_faces())} DejaVu faces for the glyph data"
 
 
 def _storage(home: Path) -> str:

@@ -1,0 +1,82 @@
+"""What is found out before the first trial."""
+
+from pathlib import Path
+
+import pytest
+
+from hpstudy.exceptions import InputError
+from hpstudy.execution._preflight import check_cluster, check_data
+from hpstudy.spec import ResourcesSpec, parse_study
+
+STUDY = """
+version: 1
+name: toy
+question: Which?
+data: {{identities: {{train: {train}, val: 4, test: 4}}}}
+training: {{batch_size: {batch}}}
+conditions: {{model.embedding_dim: [8, 16]}}
+arms: {{adacos: {{loss: adacos}}}}
+search: {{objective: val/tar_at_far_{far}}}
+"""
+
+
+def node(cpus: float, gpus: float = 0, name: str = "here") -> dict[str, object]:
+    return {"Alive": True, "NodeID": name, "NodeManagerHostname": name, "Resources": {"CPU": cpus, "GPU": gpus}}
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    nodes: list[dict[str, object]] = []
+    monkeypatch.setattr("ray.nodes", lambda: nodes)
+    return nodes
+
+
+@pytest.mark.parametrize(
+    ("offer", "trial", "slots"),
+    [
+        ((4, 0), {"cpus": 1}, 4),
+        ((5, 0), {"cpus": 2}, 2),
+        ((16, 2), {"cpus": 1, "gpus": 1}, 2),
+        ((16, 2), {"cpus": 1, "gpus": 0.5}, 4),
+        ((16, 2), {"cpus": 1, "gpus": 0.3}, 6),  # three to a GPU: a share never spans two
+        ((16, 3), {"cpus": 1, "gpus": 2}, 1),
+        ((3, 2), {"cpus": 1, "gpus": 0.25}, 3),
+        ((8, 0), {"cpus": 1, "max_parallel": 3}, 3),
+    ],
+)
+def test_places_to_run(
+    cluster: list[dict[str, object]], tmp_path: Path, offer: tuple[int, int], trial: dict[str, float], slots: int
+) -> None:
+    cluster.append(node(*offer))
+    assert check_cluster(ResourcesSpec.model_validate(trial), tmp_path).slots == slots
+
+
+def test_a_trial_that_no_node_holds_is_refused(cluster: list[dict[str, object]], tmp_path: Path) -> None:
+    cluster += [node(2, name="a"), node(4, name="b")]
+    with pytest.raises(InputError, match=r"asks for 8 CPUs and 0 GPUs, and no node has as much \(a: 2 CPUs, .* b: 4"):
+        check_cluster(ResourcesSpec(cpus=8), tmp_path)
+
+
+def test_data_are_hashed_for_every_condition(tmp_path: Path) -> None:
+    study = parse_study(STUDY.format(train=8, batch=32, far="1e-2"))
+    hashes = check_data(study, tmp_path)
+    assert set(hashes) == {"embedding_dim-8", "embedding_dim-16"}
+    assert len(set(hashes.values())) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train": 50_000}, "50000"),
+        ({"batch": 4096}, r"training.batch_size must be at most the number of training images, \d+, but is 4096"),
+        ({"far": "1e-6"}, r"a FAR of 1e-06 must be at least 1 / the number of impostor pairs"),
+    ],
+)
+def test_data_that_do_not_suffice_are_refused_for_every_condition(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    values = {"train": 8, "batch": 32, "far": "1e-2", **changes}
+    with pytest.raises(InputError, match=message) as refusal:
+        check_data(parse_study(STUDY.format(**values)), tmp_path)
+    assert "condition embedding_dim-8" in str(refusal.value)
+    assert "condition embedding_dim-16" in str(refusal.value)
