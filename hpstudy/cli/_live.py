@@ -74,7 +74,12 @@ class _View:
         if self._progress is None:
             return Text(f"{self._title}: starting Ray and reading the data … {_clock(elapsed)}", style="dim")
         progress = self._progress
-        eta = "" if progress.eta_s is None else f", about {_clock(progress.eta_s - (time.monotonic() - self._at))} left"
+        if progress.done == progress.total:
+            eta = ", writing the report"
+        elif progress.eta_s is None:
+            eta = ""
+        else:
+            eta = f", about {_clock(progress.eta_s - (time.monotonic() - self._at))} left"
         line = Table.grid(padding=(0, 2))
         line.add_row(
             Text(self._title, style="bold"),

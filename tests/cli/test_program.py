@@ -46,7 +46,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
         (("report", "nothing"), "there is no study 'nothing'"),
         (("run", "missing.yaml"), "missing.yaml"),
         (("losses", "cosfase"), "cosface"),
-        (("bounds", "--classes", "1"), "--classes"),
+        (("bounds", "--classes", "1", "--dim", "512"), "num_classes"),
     ],
 )
 def test_bad_input_is_one_message_and_exit_code_2(words: tuple[str, ...], message: str, tmp_path: Path) -> None:
