@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Two processes; a file's tests stay together, as they share what is costly to make.
-PYTEST_FLAGS ?= -n 2 --dist loadfile
+# Two processes; a file's tests stay together, as they share what is costly to make, and the longest file goes first.
+PYTEST_FLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: quickstart test lint types clean
 

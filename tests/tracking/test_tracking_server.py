@@ -2,7 +2,6 @@ import json
 import os
 import socket
 import sys
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -35,9 +34,7 @@ def test_a_real_server(
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     local = tracking.MlflowTracker(home, "served", "Why?", "5ead", "version: 1\n")
     local.trial_finished(row, *frames, [])
-    began = time.perf_counter()
     with tracking.serve(home, port=0) as server:
-        assert time.perf_counter() - began < 15
         group = server._process.pid
         assert processes_in_group(group)
         url = tracking.study_url(server.url + "/", "served")
