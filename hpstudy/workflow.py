@@ -61,6 +61,8 @@ class Results:
             question=spec.question,
             objective=spec.search.objective,
             equivalence_margin=spec.confirm.equivalence_margin,
+            planned=self.study.planned_trials(),
+            arms=[arm.name for arm in self.study.arms],
         )
 
     @property
@@ -170,6 +172,8 @@ def write_report(results: Results) -> Path:
         epochs=results.epochs,
         objective=spec.search.objective,
         equivalence_margin=spec.confirm.equivalence_margin,
+        planned=results.study.planned_trials(),
+        arms=[arm.name for arm in results.study.arms],
         provenance={
             **_provenance(results.folder.sessions()),
             "trials ran on": ", ".join(sorted(set(results.trials["device"]) - {""})),

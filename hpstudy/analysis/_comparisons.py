@@ -6,9 +6,13 @@ import pandas as pd
 from hpstudy.analysis._arms import KEYS, TUNED, arm_kinds, conditions
 from hpstudy.analysis._metrics import scores
 from hpstudy.analysis._statistics import PairedTest, holm, paired_test, t_interval
+from hpstudy.analysis._words import points_text
 
 BETTER, WORSE, EQUIVALENT, NOT_SHOWN = "better", "worse", "equivalent", "not shown"
 """What a comparison allows to be said of the tuned arm."""
+
+DIVERGED, NOT_COMPARED = "diverged", "not compared"
+"""Why nothing can be said: a side diverged at every confirm seed, or has no confirm score at all."""
 
 _LEVEL = 0.05
 
@@ -34,11 +38,14 @@ def confirm_summary(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
     Returns:
         One row per condition × arm. `n` training seeds, `mean`, `std`, `low`, `high` (95 % Student t) of `metric`; the
         chosen `s` and `m` (median over the searches, NaN where there is none); `search_best`, the optimistic best value
-        that the search saw, beside `confirm_objective`, what the same point scores on that objective with fresh seeds;
-        `searches`; `diverged` and `failed` trials of the confirm phase.
+        that the searches saw, and `search_best_low`, the least best value of one search, beside `confirm_objective`,
+        what the chosen points score on that objective with fresh seeds; `searches`; `point`, the chosen point as text,
+        with every searched value; `diverged` and `failed` trials of the confirm phase; `always_diverged`.
     """
     by_seed = confirm_by_seed(trials, metric)
     kinds = arm_kinds(trials)
+    dead = _always_diverged(trials)
+    others = [c for c in trials if str(c).startswith("param/") and c not in ("param/s", "param/m")]
     rows = []
     for condition in conditions(trials):
         for arm, kind in kinds.items():
@@ -48,6 +55,7 @@ def confirm_summary(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
             confirm = of_arm[of_arm["phase"] == "confirm"]
             search = of_arm[of_arm["phase"].isin(["search", "grid"])]
             finished = search[search["status"] == "completed"]
+            bests = finished.groupby("search_seed")["objective"].max()
             mine = (by_seed["condition"] == condition) & (by_seed["arm"] == arm)
             interval = t_interval(by_seed.loc[mine, "score"].to_numpy())
             rows.append(
@@ -63,11 +71,16 @@ def confirm_summary(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
                     "high": interval.high,
                     "s": _median(confirm, "s"),
                     "m": _median(confirm, "m"),
-                    "search_best": finished["objective"].max() if len(finished) else np.nan,
+                    "point": points_text(
+                        confirm.drop_duplicates("search_seed")[["s", "m", *others]], str(of_arm["loss"].iloc[0])
+                    ),
+                    "search_best": bests.max() if len(bests) else np.nan,
+                    "search_best_low": bests.min() if len(bests) else np.nan,
                     "confirm_objective": confirm.loc[confirm["status"] != "failed", "objective"].mean(),
                     "searches": search["search_seed"].nunique(),
                     "diverged": int((confirm["status"] == "diverged").sum()),
                     "failed": int((confirm["status"] == "failed").sum()),
+                    "always_diverged": (condition, arm) in dead,
                 }
             )
     return pd.DataFrame(rows)
@@ -78,7 +91,9 @@ def _median(frame: pd.DataFrame, column: str) -> float:
     return float(values.median()) if len(values) else float("nan")
 
 
-def _word(test: PairedTest, p_holm: float) -> str:
+def _word(test: PairedTest, p_holm: float, n: int, reason: str) -> str:
+    if reason:
+        return DIVERGED if n else NOT_COMPARED
     if test.equivalence_p < _LEVEL:
         return EQUIVALENT
     if p_holm < _LEVEL:
@@ -91,8 +106,9 @@ def paired_comparisons(trials: pd.DataFrame, metric: str, equivalence_margin: fl
 
     The difference is tuned minus adaptive. Its p value is Holm-adjusted over all rows of the table; equivalence (TOST)
     is judged row by row. The words follow from the tests: `equivalent` if the 90 % interval lies inside ±margin, else
-    `better` or `worse` if the adjusted p is below 0.05, else `not shown`. With fewer than two pairs, or where both
-    arms diverged at every seed, nothing is tested and the word is `not shown`.
+    `better` or `worse` if the adjusted p is below 0.05, else `not shown`. With one pair nothing is tested and the word
+    is `not shown`. Where a side diverged at every seed the word is `diverged`, and where there is no pair at all it is
+    `not compared`; neither has a difference, and `reason` says why.
 
     Args:
         trials: One row a trial.
@@ -102,7 +118,7 @@ def paired_comparisons(trials: pd.DataFrame, metric: str, equivalence_margin: fl
     Returns:
         One row per condition × tuned arm × adaptive arm: `condition`, `arm`, `adaptive`, `n`, `difference`, `std`,
         `low`, `high` (95 %), `p`, `p_holm`, `equivalence_p`, `equivalence_low`, `equivalence_high` (90 %), `wins`
-        (pairs in which the tuned arm scored higher), `word`.
+        (pairs in which the tuned arm scored higher), `word`, `reason` (empty where the difference was judged).
     """
     by_seed = confirm_by_seed(trials, metric)
     kinds = arm_kinds(trials)
@@ -115,9 +131,13 @@ def paired_comparisons(trials: pd.DataFrame, metric: str, equivalence_margin: fl
             for adaptive in (other for other, kind in kinds.items() if kind == "adaptive" and other in present):
                 pair = here.reindex(columns=[arm, adaptive]).dropna()
                 differences = (pair[arm] - pair[adaptive]).to_numpy(dtype=float)
-                # Two arms at chance throughout agree exactly, and that is not evidence of anything.
-                collapsed = {(condition, arm), (condition, adaptive)} <= dead
-                test = paired_test(differences[:1] if collapsed else differences, equivalence_margin)
+                lost = [side for side in (arm, adaptive) if (condition, side) in dead]
+                if not differences.size:
+                    reason = _missing(trials[trials["condition"] == condition], here, (arm, adaptive))
+                else:
+                    # Chance stands in for a score, and constants that stand in are not evidence of anything.
+                    reason = f"{'both' if len(lost) == 2 else lost[0]} diverged at every confirm seed" if lost else ""
+                test = paired_test(differences[:0] if reason else differences, equivalence_margin)
                 tests.append(test)
                 rows.append(
                     {
@@ -133,19 +153,36 @@ def paired_comparisons(trials: pd.DataFrame, metric: str, equivalence_margin: fl
                         "equivalence_p": test.equivalence_p,
                         "equivalence_low": test.equivalence_low,
                         "equivalence_high": test.equivalence_high,
-                        "wins": int((differences > 0).sum()),
+                        "wins": 0 if reason else int((differences > 0).sum()),
+                        "reason": reason,
                     }
                 )
-    frame = pd.DataFrame(rows, columns=_COLUMNS[:-2])
+    frame = pd.DataFrame(rows, columns=_COLUMNS)
     frame["p_holm"] = holm([test.p for test in tests])
-    frame["word"] = [_word(test, p) for test, p in zip(tests, frame["p_holm"].to_list(), strict=True)]
+    judged = zip(tests, frame["p_holm"].to_list(), frame["n"].to_list(), frame["reason"].to_list(), strict=True)
+    frame["word"] = [_word(*row) for row in judged]
     return frame
 
 
 _COLUMNS = [
     "condition", "arm", "adaptive", "n", "difference", "std", "low", "high", "p",
-    "equivalence_p", "equivalence_low", "equivalence_high", "wins", "p_holm", "word",
+    "equivalence_p", "equivalence_low", "equivalence_high", "wins", "reason",
 ]  # fmt: skip
+
+
+def _missing(trials: pd.DataFrame, by_seed: pd.DataFrame, arms: tuple[str, str]) -> str:
+    """Why two arms of a condition have no pair of confirm scores."""
+    for arm in arms:
+        if arm in by_seed and by_seed[arm].notna().any():
+            continue
+        of_arm = trials[trials["arm"] == arm]
+        confirm, search = of_arm[of_arm["phase"] == "confirm"], of_arm[of_arm["phase"] != "confirm"]
+        if len(confirm) and (confirm["status"] == "failed").all():
+            return f"every confirm trial of {arm} failed"
+        if confirm.empty and len(search) and (search["status"] == "diverged").all():
+            return f"every search trial of {arm} diverged"
+        return f"{arm} has no confirm score"
+    return f"{arms[0]} and {arms[1]} share no confirm seed"
 
 
 def _always_diverged(trials: pd.DataFrame) -> set[tuple[str, str]]:

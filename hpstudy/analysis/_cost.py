@@ -46,7 +46,7 @@ def _hours(trials: pd.DataFrame, column: str) -> float:
 
 
 def divergences(trials: pd.DataFrame) -> pd.DataFrame:
-    """Trials that turned non-finite: `trial_id`, `condition`, `arm`, `phase`, `s`, `m`, `diverged_step`, `cause`."""
+    """Trials that diverged: `trial_id`, `condition`, `arm`, `phase`, `s`, `m`, `diverged_step`, `cause`."""
     columns = ["trial_id", *KEYS, "phase", "s", "m", "diverged_step", "cause"]
     diverged = trials.loc[trials["status"] == "diverged", columns]
     return diverged.sort_values("trial_id").reset_index(drop=True)

@@ -23,7 +23,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class PairedTest:
-    """Paired differences tested against zero and against a margin; NaN where fewer than two pairs are there."""
+    """Paired differences tested against zero and against a margin; NaN where the pairs allow no test."""
 
     interval: Interval
     """95 % interval of the mean difference."""
@@ -58,7 +58,8 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
 def paired_test(differences: ArrayLike, margin: float) -> PairedTest:
     """Tests the mean of paired differences against zero (t) and for equivalence within ±`margin` (TOST).
 
-    Differences without spread take the limits of both tests: p is 1 for a zero difference and 0 for any other.
+    Three or more differences without spread take the limits of both tests: p is 1 for a zero difference and 0 for any
+    other. Two equal differences that are not zero say nothing of their spread and are not tested.
 
     Args:
         differences: One difference per pair; entries that are not finite are dropped.
@@ -66,7 +67,7 @@ def paired_test(differences: ArrayLike, margin: float) -> PairedTest:
     """
     interval = t_interval(differences)
     narrow = t_interval(differences, level=0.90)
-    if interval.n < 2:
+    if interval.n < 2 or (interval.n < 3 and interval.std == 0.0 and interval.mean != 0.0):
         return PairedTest(interval, *[float("nan")] * 4)
     if interval.std == 0.0:
         p, outside = float(interval.mean == 0.0), float(abs(interval.mean) >= margin)

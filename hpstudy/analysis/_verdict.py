@@ -7,25 +7,23 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis._arms import TUNED, arm_kinds, conditions
-from hpstudy.analysis._comparisons import BETTER, EQUIVALENT, NOT_SHOWN, WORSE, confirm_summary, paired_comparisons
+from hpstudy.analysis._comparisons import (
+    BETTER,
+    DIVERGED,
+    EQUIVALENT,
+    NOT_COMPARED,
+    NOT_SHOWN,
+    WORSE,
+    confirm_summary,
+    paired_comparisons,
+)
+from hpstudy.analysis._facts import StudyFacts
 from hpstudy.analysis._metrics import MetricName, chance_level, metric_name
 from hpstudy.analysis._search import compute_seconds
 from hpstudy.analysis._statistics import seeds_needed
-from hpstudy.analysis._words import hours_text, listed, p_text, point_text
+from hpstudy.analysis._words import counted, hours_text, listed, p_text
 
 _MOST_SEEDS = 1000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StudyFacts:
-    """What the words of a verdict need to know of the study."""
-
-    name: str
-    question: str
-    objective: str
-    """Metric of the search, e.g. `val/tar_at_far_1e-3`."""
-    equivalence_margin: float
-    """δ, in the metric's own unit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -41,6 +39,8 @@ class Verdict:
     """The same for a terminal, one short line per arm and condition."""
     table: pd.DataFrame
     """Every tuned arm against every adaptive arm (`paired_comparisons`)."""
+    duels: pd.DataFrame
+    """The rows of `table` that the headline is about: at most one a condition, in the order of the conditions."""
 
     def __str__(self) -> str:
         return "\n".join((self.question, *self.lines))
@@ -55,8 +55,9 @@ def confirm_metric(trials: pd.DataFrame, objective: str) -> str:
 def verdict(facts: StudyFacts, trials: pd.DataFrame) -> Verdict:
     """Says which tuned arm is best, by how much against the best adaptive scale, at what cost, and what stays open.
 
-    The best arm of each group is the one with the highest confirm mean. That is itself a choice made on the test
-    scores, and the text says so.
+    The best arm of each group is the one with the highest confirm mean, where an arm that diverged at every seed comes
+    last. That is itself a choice made on the test scores, and the text says so. An arm with a given (s, m) stands for
+    the tuned ones only where no searched arm was confirmed.
     """
     metric = confirm_metric(trials, facts.objective)
     summary = confirm_summary(trials, metric)
@@ -64,16 +65,20 @@ def verdict(facts: StudyFacts, trials: pd.DataFrame) -> Verdict:
     heads = [_head_to_head(summary, table, condition) for condition in conditions(trials)]
     name = metric_name(metric)
     duels = [duel for duel in heads if duel is not None]
-    if not duels:
-        headline = _nothing_to_compare(trials, summary)
-        sentences = [headline]
+    details: list[str] = []
+    if len(trials) and (trials["status"] == "diverged").all():
+        headline = "Every trial diverged."
+    elif not duels:
+        headline = _nothing_to_compare(facts, trials, summary, table)
     elif len(heads) == 1:
-        words = _HEADLINES[duels[0].word] if duels[0].comparison["n"] >= 2 else _ONE_SEED
-        headline = words.format(margin=name.magnitude(facts.equivalence_margin))
-        sentences = [headline, *_one_condition(duels[0], name, metric, int(table["p_holm"].notna().sum()))]
+        headline = _headline(duels[0]).format(margin=name.magnitude(facts.equivalence_margin))
+        details = _one_condition(duels[0], name, metric, int(table["p_holm"].notna().sum()))
     else:
         headline = _many_headline(duels, len(heads))
-        sentences = [headline, *_many_conditions(duels, name)]
+        details = _many_conditions(duels, name)
+    if progress := facts.unfinished(trials):
+        headline = f"Unfinished ({progress}): {headline[0].lower()}{headline[1:]}"
+    sentences = [headline, *details]
     sentences += _cost(trials, duels)
     sentences += _divergence(trials, metric, name)
     sentences += _undecided(table, facts.equivalence_margin, name)
@@ -83,6 +88,7 @@ def verdict(facts: StudyFacts, trials: pd.DataFrame) -> Verdict:
         paragraph=" ".join(sentences),
         lines=(headline, *_lines(summary, duels, name)),
         table=table,
+        duels=table.loc[[duel.comparison.name for duel in duels]].reset_index(drop=True),
     )
 
 
@@ -93,7 +99,12 @@ _HEADLINES = {
     "equivalent within ±{margin}.",
     NOT_SHOWN: "These seeds do not decide whether tuning pays.",
 }
-_ONE_SEED = "One seed cannot decide whether tuning pays."
+_FIXED_HEADLINES = {
+    BETTER: "A given point is shown to be better: the best fixed arm beats the best adaptive scale.",
+    WORSE: "A given point is shown to be worse: the best adaptive scale beats the best fixed arm.",
+    EQUIVALENT: "The best fixed arm and the best adaptive scale are equivalent within ±{margin}.",
+    NOT_SHOWN: "These seeds do not decide between the best fixed arm and the best adaptive scale.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +120,55 @@ class _Duel:
     def word(self) -> str:
         return str(self.comparison["word"])
 
+    @property
+    def side(self) -> str:
+        """What the arm with (s, m) is called."""
+        return "fixed arm" if self.tuned["kind"] == "fixed" else "tuned arm"
+
+
+def _headline(duel: _Duel) -> str:
+    if duel.word == DIVERGED:
+        tuned, adaptive = f"the best {duel.side}", "the best adaptive scale"
+        if duel.tuned["always_diverged"] and duel.adaptive["always_diverged"]:
+            return f"Nothing can be compared: {tuned} and {adaptive} diverged at every confirm seed."
+        lost, other = (tuned, adaptive) if duel.tuned["always_diverged"] else (adaptive, tuned)
+        return f"T{lost[1:]} diverged at every confirm seed; {other} did not."
+    if duel.word == NOT_COMPARED:
+        return f"Not compared: {duel.comparison['reason']}."
+    if duel.comparison["n"] < 2:
+        return "One seed cannot decide whether tuning pays."
+    words = (_FIXED_HEADLINES if duel.tuned["kind"] == "fixed" else _HEADLINES)[duel.word]
+    few = duel.comparison["n"] == 2 and duel.word != NOT_SHOWN
+    return f"{words[:-1]} (on 2 seeds only)." if few else words
+
 
 def _head_to_head(summary: pd.DataFrame, table: pd.DataFrame, condition: str) -> _Duel | None:
     here = summary[(summary["condition"] == condition) & summary["mean"].notna()]
     tuned, adaptive = here[here["kind"].isin(TUNED)], here[here["kind"] == "adaptive"]
     if tuned.empty or adaptive.empty:
         return None
-    best, rival = (group.iloc[int(group["mean"].to_numpy().argmax())] for group in (tuned, adaptive))
+    searched = tuned[tuned["kind"] != "fixed"]
+    groups = (tuned if searched.empty else searched, adaptive)
+    ranked = [
+        group.sort_values(["always_diverged", "mean"], ascending=[True, False], kind="stable") for group in groups
+    ]
+    best, rival = ranked[0].iloc[0], ranked[1].iloc[0]
     row = table[(table["condition"] == condition) & (table["arm"] == best["arm"]) & (table["adaptive"] == rival["arm"])]
     return _Duel(condition, best, rival, row.iloc[0])
 
 
-def _nothing_to_compare(trials: pd.DataFrame, summary: pd.DataFrame) -> str:
+def _nothing_to_compare(facts: StudyFacts, trials: pd.DataFrame, summary: pd.DataFrame, table: pd.DataFrame) -> str:
     kinds = set(arm_kinds(trials).values())
+    waiting = facts.waiting(trials)
+    if waiting and ("adaptive" not in kinds or kinds == {"adaptive"}):
+        return f"No answer yet: {listed(waiting)} {'has' if len(waiting) == 1 else 'have'} no trial that ended."
     if "adaptive" not in kinds:
         return "Nothing to compare with: the study has no arm whose scale sets itself."
     if kinds == {"adaptive"}:
         return "Nothing to compare: every arm of the study has a scale that sets itself."
+    reasons = list(dict.fromkeys(table.loc[table["word"] == NOT_COMPARED, "reason"]))
+    if reasons and all("diverged" in reason or "failed" in reason for reason in reasons):
+        return f"Not compared: {listed(reasons)}."
     if summary["mean"].isna().all():
         return "No answer yet: no confirm trial has ended."
     return "No answer yet: no tuned arm and adaptive arm have both been confirmed in the same condition."
@@ -135,42 +178,53 @@ def _seeds(n: int) -> str:
     return "one fresh seed" if n == 1 else f"mean of {n} fresh seeds"
 
 
-def _with_interval(row: pd.Series, name: MetricName) -> str:
-    if not np.isfinite(row["low"]):
-        return name.value(row["mean"])
-    return f"{name.value(row['mean'])} (95 % interval {name.interval(row['low'], row['high'])})"
+def _reached(row: pd.Series, name: MetricName, title: str = "") -> str:
+    if row["always_diverged"]:
+        return "diverged at every confirm seed"
+    interval = f" (95 % interval {name.interval(row['low'], row['high'])})" if np.isfinite(row["low"]) else ""
+    return f"reaches {title}{name.value(row['mean'])}{interval}"
 
 
 def _one_condition(duel: _Duel, name: MetricName, metric: str, comparisons: int) -> list[str]:
     tuned, adaptive, row = duel.tuned, duel.adaptive, duel.comparison
-    point = point_text(tuned["s"], tuned["m"], str(tuned["loss"]))
+    point = f" at {tuned['point']}" if tuned["point"] else ""
     identities = "test" if metric.startswith("test/") else "validation"
+    reached = _reached(tuned, name, f"{name.title} = ")
+    if not tuned["always_diverged"]:
+        reached += f" on the {identities} identities, {_seeds(int(tuned['n']))}"
+    title = f"{name.title} = " if tuned["always_diverged"] else ""
     sentences = [
-        f"The best tuned arm, {tuned['arm']}{f' at {point}' if point else ''}, reaches {name.title} = "
-        f"{_with_interval(tuned, name)} on the {identities} identities, {_seeds(int(tuned['n']))}; the best "
-        f"adaptive scale, {adaptive['arm']}, which needs no search, reaches {_with_interval(adaptive, name)}."
+        f"The best {duel.side}, {tuned['arm']}{point}, {reached}; the best "
+        f"adaptive scale, {adaptive['arm']}, which needs no search, {_reached(adaptive, name, title)}."
     ]
     if np.isfinite(row["p_holm"]):
         sentences.append(
             f"Paired by seed, the difference is {name.difference(row['difference'])} "
             f"(95 % interval {name.interval(row['low'], row['high'], sign=True)}; {p_text(row['p_holm'])} after Holm’s "
-            f"adjustment for {comparisons} comparison{'s' if comparisons > 1 else ''}). "
+            f"adjustment for {counted(comparisons, 'comparison')}). "
             "Both were picked by these same scores, which flatters whichever was picked."
         )
-    else:
+    elif duel.word == NOT_SHOWN:
+        why = "one pair" if row["n"] < 2 else "two equal pairs"
         sentences.append(
-            f"The difference is {name.difference(row['difference'])}; with one pair there is no interval and no test."
+            f"The difference is {name.difference(row['difference'])}; with {why} there is no interval and no test."
         )
-    if np.isfinite(tuned["search_best"]) and np.isfinite(tuned["confirm_objective"]):
-        sentences.append(
-            f"The search had seen {name.value(tuned['search_best'])} on the validation identities; the same point "
-            f"gives {name.value(tuned['confirm_objective'])} there with fresh seeds."
-        )
+    if np.isfinite(tuned["search_best"]) and np.isfinite(tuned["confirm_objective"]) and not tuned["always_diverged"]:
+        best, fresh = name.value(tuned["search_best"]), name.value(tuned["confirm_objective"])
+        if tuned["searches"] == 1:
+            text = f"The search had seen {best} on the validation identities; the same point gives {fresh}"
+        else:
+            low = name.value(tuned["search_best_low"])
+            text = f"The searches had seen between {low} and {best} on the validation identities; their points give"
+            text += f" {fresh} on average"
+        sentences.append(f"{text} there with fresh seeds.")
     return sentences
 
 
 def _many_headline(duels: Sequence[_Duel], total: int) -> str:
-    count = {word: sum(duel.word == word for duel in duels) for word in (BETTER, WORSE, EQUIVALENT, NOT_SHOWN)}
+    count = {
+        word: sum(duel.word == word for duel in duels) for word in (BETTER, WORSE, EQUIVALENT, NOT_SHOWN, DIVERGED)
+    }
     said = [
         f"{phrase} in {count[word]}"
         for word, phrase in (
@@ -178,23 +232,29 @@ def _many_headline(duels: Sequence[_Duel], total: int) -> str:
             (WORSE, "shown worse"),
             (EQUIVALENT, "equivalent"),
             (NOT_SHOWN, "undecided"),
+            (DIVERGED, "one side diverged throughout"),
         )
         if count[word]
     ]
-    open_ones = total - len(duels)
+    open_ones = total - sum(count.values())
     said += [f"not confirmed in {open_ones}"] if open_ones else []
-    return f"In {total} conditions, the best tuned arm against the best adaptive scale: {listed(said)}."
+    sides = listed(sorted({duel.side for duel in duels}, reverse=True)).replace(" and ", " or ")
+    few = any(duel.comparison["n"] == 2 for duel in duels if duel.word in (BETTER, WORSE, EQUIVALENT))
+    caveat = " (on 2 seeds only)" if few else ""
+    return f"In {total} conditions, the best {sides} against the best adaptive scale: {listed(said)}{caveat}."
 
 
 def _many_conditions(duels: Sequence[_Duel], name: MetricName) -> list[str]:
-    ordered = sorted(duels, key=lambda duel: float(duel.comparison["difference"]))
+    measured = [duel for duel in duels if np.isfinite(duel.comparison["difference"])]
+    if not measured:
+        return []
+    ordered = sorted(measured, key=lambda duel: float(duel.comparison["difference"]))
     lowest, highest = ordered[0], ordered[-1]
 
     def told(duel: _Duel) -> str:
         row = duel.comparison
         within = f", 95 % interval {name.interval(row['low'], row['high'], sign=True)}" if row["n"] >= 2 else ""
-        point = point_text(duel.tuned["s"], duel.tuned["m"], str(duel.tuned["loss"]))
-        tuned = f"{duel.tuned['arm']} at {point}" if point else duel.tuned["arm"]
+        tuned = f"{duel.tuned['arm']} at {duel.tuned['point']}" if duel.tuned["point"] else duel.tuned["arm"]
         difference = name.difference(row["difference"])
         return f"{difference} in {duel.condition} ({tuned} against {duel.adaptive['arm']}{within})"
 
@@ -211,18 +271,21 @@ def _cost(trials: pd.DataFrame, duels: Sequence[_Duel]) -> list[str]:
     device = "GPU" if "cost/gpu_s" in trials and (trials["cost/gpu_s"].fillna(0) > 0).any() else "CPU"
     seconds = compute_seconds(trials)
     searches = len(search.groupby(["condition", "arm", "search_seed"]))
-    total = f"{len(search)} trials and {hours_text(seconds[search.index].sum() / 3600, device)}"
+    total = f"{counted(len(search), 'trial')} and {hours_text(seconds[search.index].sum() / 3600, device)}"
     if len(duels) != 1:
         return [f"The {searches} searches took {total}." if searches > 1 else f"The search took {total}."]
     tuned, adaptive = duels[0].tuned["arm"], duels[0].adaptive["arm"]
     mine = search[search["arm"] == tuned]
     once = seconds[(trials["arm"] == adaptive) & (trials["phase"] == "confirm")].mean() / 3600
     one_run = f"; one run of {adaptive} takes {hours_text(once, device)}" if np.isfinite(once) else ""
+    if mine.empty and set(search["arm"]) == {adaptive}:
+        return [f"{tuned} was not searched; the search of {adaptive} took {total}{one_run}."]
     if mine.empty:
         return [f"{tuned} was not searched; the searches of the other arms took {total}{one_run}."]
     spent = hours_text(seconds[mine.index].sum() / 3600, device)
     all_of_them = f"; all {searches} searches took {total}" if searches > 1 else ""
-    return [f"Finding that point took {len(mine)} trials and {spent}{all_of_them}{one_run}."]
+    points = "that point" if mine["search_seed"].nunique() == 1 else "those points"
+    return [f"Finding {points} took {counted(len(mine), 'trial')} and {spent}{all_of_them}{one_run}."]
 
 
 def _divergence(trials: pd.DataFrame, metric: str, name: MetricName) -> list[str]:
@@ -233,7 +296,7 @@ def _divergence(trials: pd.DataFrame, metric: str, name: MetricName) -> list[str
     else:
         counts = diverged["arm"].value_counts().sort_index()
         arms = listed([f"{arm} {count}" for arm, count in counts.items()])
-        text = f"{len(diverged)} of {len(trials)} trials diverged ({arms})"
+        text = f"{len(diverged)} of {counted(len(trials), 'trial')} diverged ({arms})"
         if (diverged["phase"] == "confirm").any():
             chance = chance_level(metric)
             level = f" ({name.value(chance)})" if np.isfinite(chance) else ""
@@ -248,14 +311,23 @@ def _divergence(trials: pd.DataFrame, metric: str, name: MetricName) -> list[str
 
 
 def _undecided(table: pd.DataFrame, margin: float, name: MetricName) -> list[str]:
-    if table.empty:
-        return []
+    without = table[table["reason"] != ""]
+    reasons = list(dict.fromkeys(without["reason"]))
+    more = [f"{len(reasons) - 3} other reasons"] if len(reasons) > 4 else reasons[3:]
+    missing = [f"{counted(len(without), 'comparison')} could not be made: {listed([*reasons[:3], *more])}."]
+    compared = table[table["reason"] == ""]
+    if compared.empty:
+        return missing if reasons else []
+    return [_decided(compared, margin, name), *(missing if reasons else [])]
+
+
+def _decided(table: pd.DataFrame, margin: float, name: MetricName) -> str:
     count = table["word"].value_counts()
     open_rows = table[table["word"] == NOT_SHOWN]
     if open_rows.empty:
-        return [f"All {len(table)} comparisons are decided." if len(table) > 1 else "The comparison is decided."]
+        return f"All {len(table)} comparisons are decided." if len(table) > 1 else "The comparison is decided."
     within = f"±{name.magnitude(margin)}"
-    which = f"{len(open_rows)} of {len(table)} comparisons of a tuned arm with an adaptive scale show"
+    which = f"{len(open_rows)} of {len(table)} comparisons with an adaptive scale show{'s' * (len(open_rows) == 1)}"
     which = "the comparison shows" if len(table) == 1 else which
     text = f"Undecided: {which} neither a difference nor equivalence within {within}"
     decided = [
@@ -272,7 +344,7 @@ def _undecided(table: pd.DataFrame, margin: float, name: MetricName) -> list[str
             f" With their median spread of {name.magnitude(spreads.median())} between pairs, {seeds} seeds would find "
             f"a difference of {name.magnitude(margin)} four times in five."
         )
-    return [text]
+    return text
 
 
 def _lines(summary: pd.DataFrame, duels: Sequence[_Duel], name: MetricName) -> list[str]:
@@ -283,9 +355,13 @@ def _lines(summary: pd.DataFrame, duels: Sequence[_Duel], name: MetricName) -> l
     for row in summary.sort_values("mean", ascending=False, na_position="last", kind="stable").to_dict("records"):
         duel = rivals.get(row["condition"])
         bounds = f"[{name.interval(row['low'], row['high'])}]" if np.isfinite(row["low"]) else "[no interval]"
-        note = row["kind"] if row["kind"] == "adaptive" else point_text(row["s"], row["m"], row["loss"])
+        note = ", ".join(part for part in ("adaptive" * (row["kind"] == "adaptive"), row["point"]) if part)
+        if row["always_diverged"]:
+            bounds = "[diverged at every seed]"
         line = f"{row['arm']:<{width}}  {name.value(row['mean']):>7}  {bounds}  n={row['n']}  {note}".rstrip()
         if duel is not None and row["arm"] == duel.tuned["arm"]:
-            line += f"  ({name.difference(duel.comparison['difference'])} against {duel.adaptive['arm']}: {duel.word})"
+            found = f"{name.difference(duel.comparison['difference'])} against {duel.adaptive['arm']}: {duel.word}"
+            reason = f"not compared with {duel.adaptive['arm']}: {duel.comparison['reason']}"
+            line += f"  ({reason if duel.comparison['reason'] else found})"
         lines.append(f"{row['condition']}: {line}" if several else line)
     return lines

@@ -55,7 +55,10 @@ def status(study: StudyArgument, home: HomeOption = None, as_json: JsonOption = 
     state = "running" if results.folder.is_running() else "not running"
     console = Console()
     counts = _counts(results)
-    console.print(f"{results.study.name}: {state}, {counts['finished']} trials finished ({_by_status(counts)})")
+    planned = sum(results.study.planned_trials().values())
+    console.print(
+        f"{results.study.name}: {state}, {counts['finished']} of {planned} trials finished ({_by_status(counts)})"
+    )
     if counts["finished"]:
         _show_verdict(console, results)
     if as_json:
@@ -116,7 +119,7 @@ def _print_json(results: "Results", state: str) -> None:
         "study": results.study.name,
         "home": os.fspath(results.folder.home),
         "state": state,
-        "trials": _counts(results),
+        "trials": {**_counts(results), "planned": sum(results.study.planned_trials().values())},
         "arms": [] if summary is None else json.loads(summary.to_json(orient="records", double_precision=15)),
         "verdict": results.verdict().paragraph if len(results.trials) else None,
         "report": os.fspath(report) if report.is_file() else None,

@@ -1,7 +1,8 @@
 """The planner in the shapes that Tune calls: a searcher that hands out trials, a scheduler that stops them."""
 
 import json
-import logging
+import shutil
+from collections import Counter
 from typing import Any, Protocol
 
 from ray.tune import Callback
@@ -14,7 +15,11 @@ from hpstudy.execution._trainable import failed_result
 from hpstudy.record import StudyFolder, TrialRequest, TrialResult
 from hpstudy.search import Decision, Planner
 
-_log = logging.getLogger(__name__)
+LEAST_FREE_BYTES = 64 * 2**20
+"""Free space below which a worker's death is taken for a full disk, and the study is halted."""
+
+MAX_WORKER_DEATHS = 3
+"""How often a trial whose worker or node died is tried again."""
 
 
 class Listener(Protocol):
@@ -41,6 +46,9 @@ class OrderBook:
         self._listener = listener
         self._make_order = make_order
         self._orders: dict[str, TrialOrder] = {}
+        self._deaths: Counter[str] = Counter()
+        self.halted = ""
+        """Why no further trial is handed out; empty while all is well."""
 
     def __reduce__(self) -> tuple[type["_NoBook"], tuple[()]]:
         # Tune pickles its parts for `Tuner.restore`, which is never used: the record is the truth.
@@ -48,7 +56,7 @@ class OrderBook:
 
     def next(self, tune_id: str) -> TrialOrder | Decision:
         """The next trial, entered under Tune's id."""
-        answer = self._planner.next()
+        answer = Decision.FINISHED if self.halted else self._planner.next()
         if isinstance(answer, Decision):
             return answer
         order = self._make_order(answer)
@@ -70,19 +78,32 @@ class OrderBook:
         self._folder.finish_trial(TrialResult.from_row(json.loads(result["row"])))
         return True
 
-    def ended(self, tune_id: str, error: bool) -> None:
-        """Tune is done with a trial."""
+    def ended(self, tune_id: str, reply: dict[str, Any] | None) -> None:
+        """Tune is done with a trial: it ended, its worker died (no reply), or the study was interrupted."""
         order = self._orders.pop(tune_id)
         trial_id = order.request.trial_id
         result = self._folder.result(trial_id)
+        if result is None and reply is not None and reply.get("done"):
+            # The worker wrote it; a shared folder may show it here only later.
+            result = TrialResult.from_row(json.loads(reply["row"]))
+        if result is None and reply is not None:
+            return None  # interrupted: the trial stays open and is continued by the next session
         if result is None:
-            if not error:
-                return  # the study was interrupted: the trial stays open and is continued
-            self._folder.finish_trial(failed_result(order, "its worker died more often than is retried"))
-            result = self._folder.result(trial_id)
-            assert result is not None
+            free = shutil.disk_usage(self._folder.home).free
+            if free < LEAST_FREE_BYTES:
+                self.halted = (
+                    f"the disk of {self._folder.home} is full ({free / 2**20:.0f} MiB free, a study needs at least "
+                    f"{LEAST_FREE_BYTES / 2**20:.0f}); what it holds is intact: free some space, then run "
+                    f"hpstudy resume {self._folder.name}"
+                )
+                return self._planner.hand_back(trial_id)
+            self._deaths[trial_id] += 1
+            if self._deaths[trial_id] <= MAX_WORKER_DEATHS:
+                return self._planner.hand_back(trial_id)
+            result = failed_result(order, f"its worker died {self._deaths[trial_id]} times")
+            self._folder.finish_trial(result)
         self._planner.finish(trial_id, result)
-        self._listener.trial_finished(order, result)
+        return self._listener.trial_finished(order, result)
 
 
 class _NoBook:
@@ -113,8 +134,8 @@ class PlanSearcher(Searcher):
         return answer.to_config()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Hears that a trial ended."""
-        self._book.ended(trial_id, error)
+        """Hears that a trial ended; `error` where its worker died."""
+        self._book.ended(trial_id, None if error else (result or {}))
 
     def save(self, checkpoint_path: str) -> None:
         """Writes nothing: the journal and the record hold all state."""

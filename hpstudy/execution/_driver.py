@@ -12,7 +12,7 @@ import pandas as pd
 
 from hpstudy.exceptions import StudyConflictError
 from hpstudy.execution._order import TrialOrder
-from hpstudy.execution._preflight import Capacity, check_cluster, check_data
+from hpstudy.execution._preflight import Capacity, check_arms, check_cluster, check_data
 from hpstudy.execution._progress import Progress, ProgressKeeper
 from hpstudy.execution._provenance import provenance
 from hpstudy.execution._ray import prepare_environment, ray_session
@@ -62,8 +62,13 @@ def run_study(
             _refuse_other_file(study, folder)
             session = _Session(study, folder, tracker, observe)
             if session.planner.finished:
+                folder.write_trials()
                 return session.outcome()
-        hashes = check_data(study, folder.home / "datasets")
+        datasets = folder.home / "datasets"
+        hashes = {f"data {name}": digest for name, digest in check_data(study, datasets).items()}
+        check_arms(study, datasets)
+        if begun:
+            _refuse_other_data(hashes, folder)
         with ray_session():
             capacity = check_cluster(study.spec.resources, folder.home)
             if not begun:
@@ -72,7 +77,7 @@ def run_study(
                 folder.begin(study.resolved_yaml)
                 session = _Session(study, folder, tracker, observe)
             facts = provenance(slots=capacity.slots, nodes=capacity.nodes)
-            folder.add_session({**facts, **{f"data {condition}": digest for condition, digest in hashes.items()}})
+            folder.add_session({**facts, **hashes})
             session.execute(capacity)
         folder.write_trials()
         return session.outcome()
@@ -94,6 +99,7 @@ class _Session:
         self._observe = observe
         self._keeper = ProgressKeeper()
         tracker.start()
+        folder.sweep()
         before = [result for trial_id in folder.finished_trials() if (result := folder.result(trial_id))]
         for result in before:
             self._keeper.resumed(result)
@@ -157,6 +163,16 @@ def _refuse_other_file(study: Study, folder: StudyFolder) -> None:
         raise StudyConflictError(
             f"study {study.name!r} was begun in {folder.path} with another file; give this one another name, or "
             f"delete that folder\n{diff_studies(kept, study.resolved_yaml)}"
+        )
+
+
+def _refuse_other_data(hashes: dict[str, str], folder: StudyFolder) -> None:
+    sessions = folder.sessions()
+    changed = [name for name in hashes if sessions and sessions[0].get(name, hashes[name]) != hashes[name]]
+    if changed:
+        raise StudyConflictError(
+            f"study {folder.name!r} was begun on other data ({', '.join(changed)} changed since): restore the data, or "
+            "start a study under another name"
         )
 
 

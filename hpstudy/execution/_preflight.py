@@ -10,7 +10,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hpstudy.exceptions import InputError
 from hpstudy.spec import ResourcesSpec, Study
-from hpstudy.training import Objective, load_trial_data
+from hpstudy.training import Objective, check_parts, load_trial_data
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,14 +53,37 @@ def check_data(study: Study, datasets: Path) -> dict[str, str]:
     return hashes
 
 
+def check_arms(study: Study, datasets: Path) -> None:
+    """Builds what the user named by `module:attribute` and runs it once, before anything is written.
+
+    Raises:
+        InputError: it can't be imported or built, or does not give what a trial needs.
+    """
+    problems: list[str] = []
+    for condition in study.conditions():
+        for arm in study.arms:
+            params = arm.grid_points()[0] if arm.kind == "grid" else {n: r.values[0] for n, r in arm.space.items()}
+            settings = study.trial_settings(arm.name, condition.id, params)
+            if ":" in settings.head.loss or ":" in settings.model.name:
+                data = load_trial_data(condition.data, datasets, torch.device("cpu"))
+                try:
+                    check_parts(settings, channels=data.channels)
+                except InputError as error:
+                    problems.append(f"arm {arm.name}, condition {condition.id}: {error}")
+    if problems:
+        raise InputError("\n".join(problems))
+
+
 def check_cluster(spec: ResourcesSpec, folder: Path) -> Capacity:
     """Whether a trial fits on some node, and whether every node sees the study's folder.
 
     Raises:
         InputError: a trial would wait for ever, or its worker could not write its record.
     """
-    if spec.gpus > 1 and spec.gpus != int(spec.gpus):
-        raise InputError(f"resources.gpus must be a fraction up to 1 or a whole number, but got {spec.gpus:g}")
+    if spec.gpus > 1:
+        raise InputError(
+            f"resources.gpus must be at most 1: a trial uses one GPU or a share of one, but got {spec.gpus:g}"
+        )
     nodes = [node for node in ray.nodes() if node["Alive"]]
     fits = [_trials_on(node["Resources"], spec) for node in nodes]
     if not any(fits):
@@ -80,13 +103,15 @@ def check_cluster(spec: ResourcesSpec, folder: Path) -> Capacity:
 
 
 def _trials_on(resources: dict[str, float], spec: ResourcesSpec) -> int:
-    by_cpu = int(resources.get("CPU", 0) // spec.cpus) if spec.cpus else None
-    gpus = resources.get("GPU", 0)
-    by_gpu = None
-    if spec.gpus:
-        # A fraction never spans two GPUs.
-        by_gpu = int(gpus // spec.gpus) if spec.gpus >= 1 else int(gpus) * int(1 // spec.gpus)
+    by_cpu = _whole(resources.get("CPU", 0) / spec.cpus) if spec.cpus else None
+    # A share never spans two GPUs.
+    by_gpu = int(resources.get("GPU", 0)) * _whole(1 / spec.gpus) if spec.gpus else None
     return min(count for count in (by_cpu, by_gpu) if count is not None)
+
+
+def _whole(quotient: float) -> int:
+    """The quotient rounded down, forgiving the last bit: 1 / 0.2 is five shares."""
+    return int(quotient + 1e-9)
 
 
 def _check_shared(folder: Path, node_ids: list[str]) -> None:

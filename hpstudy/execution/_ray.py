@@ -40,7 +40,8 @@ def ray_session() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    # A worker's death is handled and told by the study; Tune's tracebacks would tear the table apart.
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
     ray.init(
         include_dashboard=False if "RAY_ADDRESS" not in os.environ else None,
         logging_level=logging.ERROR,

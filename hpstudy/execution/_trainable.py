@@ -15,7 +15,6 @@ from hpstudy.training import (
     EpochReport,
     Objective,
     TrialRun,
-    describe_device,
     load_trial_data,
     peak_memory_mb,
     pick_device,
@@ -43,10 +42,11 @@ class TrialWorker(tune.Trainable):
             peak = peak_memory_mb(pick_device(self._order.gpus))
             hint = "lower training.batch_size or give the trial a larger GPU share (resources.gpus)"
             return self._fail(f"out of memory at a peak of {peak:.0f} MiB: {hint} ({error})")
-        except OSError:
-            raise  # storage: another attempt, perhaps on another node, may do better
+        except (OSError, torch.AcceleratorError):
+            # Storage may do better in another attempt; after a device error this process can't go on.
+            raise
         except Exception as error:
-            traceback.print_exc()
+            self._order.folder.keep_error(self._order.request.trial_id, traceback.format_exc())
             return self._fail(f"{type(error).__name__}: {error}")
 
     def _advance(self) -> dict[str, Any]:
@@ -60,21 +60,23 @@ class TrialWorker(tune.Trainable):
             if device.type == "cuda":
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats(device)
+                torch.backends.cudnn.deterministic = True
+                torch.backends.cudnn.allow_tf32 = False
             data = load_trial_data(order.settings.data, order.datasets, device)
             objective = Objective(name=order.objective)
-            self._run = TrialRun(order.request, order.settings, order.folder, data, device, objective)
+            self._run = TrialRun(order.request, order.settings, order.folder, data, device, objective, gpus=order.gpus)
             if self._run.restored is not None:
                 return _reply(self._run.restored)
         return _reply(self._run.run_epoch())
 
     def _fail(self, cause: str) -> dict[str, Any]:
-        result = failed_result(self._order, cause, describe_device(pick_device(self._order.gpus)))
+        result = self._run.failed(cause) if self._run else failed_result(self._order, cause)
         self._order.folder.finish_trial(result)
-        return _reply(EpochReport(epoch=0, objective=result.objective, ended=True, result=result))
+        return _reply(EpochReport(epoch=result.epochs, objective=result.objective, ended=True, result=result))
 
 
-def failed_result(order: TrialOrder, cause: str, device: str = "") -> TrialResult:
-    """The row of a trial that an error ended: chance level, no epochs."""
+def failed_result(order: TrialOrder, cause: str) -> TrialResult:
+    """The row of a trial that an error ended before it began: chance level, no epochs."""
     request, settings = order.request, order.settings
     now = time.time()
     return TrialResult(
@@ -94,7 +96,6 @@ def failed_result(order: TrialOrder, cause: str, device: str = "") -> TrialResul
         status="failed",
         cause=cause,
         objective=Objective(name=order.objective).chance,
-        device=device,
         started_at=now,
         ended_at=now,
         groups={f"param/{name}": float(value) for name, value in request.params.items()},

@@ -5,6 +5,7 @@ import tempfile
 
 from ray import tune
 
+from hpstudy.exceptions import StudyFailedError
 from hpstudy.execution._adapters import (
     Listener,
     OrderBook,
@@ -19,9 +20,6 @@ from hpstudy.record import StudyFolder
 from hpstudy.search import Planner
 from hpstudy.spec import ResourcesSpec
 
-MAX_WORKER_DEATHS = 3
-"""How often a trial whose worker or node died is tried again."""
-
 
 def run_trials(
     planner: Planner,
@@ -34,6 +32,9 @@ def run_trials(
     """Runs trials, at most `slots` at a time, until the planner has finished or the driver is interrupted.
 
     SIGINT and SIGTERM end it early and in order: the record is whole, and the study can be resumed.
+
+    Raises:
+        StudyFailedError: the disk is full.
     """
     book = OrderBook(planner, folder, listener, make_order)
     with tempfile.TemporaryDirectory(prefix="hpstudy-tune-") as scratch:
@@ -54,9 +55,12 @@ def run_trials(
                 verbose=0,
                 # Each trial keeps its own checkpoints, and finds them by itself.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False, checkpoint_frequency=0),
-                failure_config=tune.FailureConfig(max_failures=MAX_WORKER_DEATHS),
+                # The book hands a dead worker's trial out again: Tune would not if the worker was idle when it died.
+                failure_config=tune.FailureConfig(max_failures=0),
                 callbacks=[StartCallback(book)],
             ),
         )
         with contextlib.suppress(SystemExit):  # what Ray makes of SIGTERM
             tuner.fit()
+    if book.halted:
+        raise StudyFailedError(book.halted)

@@ -31,9 +31,20 @@ def build_model(spec: ModelSpec, *, channels: int, image_size: int, generator: t
         InputError: no network has this name, or the user's attribute can't be imported.
     """
     factory = _factory(spec.name)
-    model = factory(channels=channels, image_size=image_size, width=spec.width, embedding_dim=spec.embedding_dim)
-    initialise(model, generator)
-    return model
+    shape = {
+        "channels": channels,
+        "image_size": image_size,
+        "width": spec.width,
+        "embedding_dim": spec.embedding_dim,
+    }
+    if spec.name in MODELS:
+        model = factory(**shape)
+        initialise(model, generator)
+        return model
+    # A user's own draws from the global generator, and may load weights that must stay as they are.
+    with torch.random.fork_rng():
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        return factory(**shape)
 
 
 def _factory(name: str) -> Callable[..., nn.Module]:

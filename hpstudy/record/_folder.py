@@ -111,6 +111,11 @@ class StudyFolder:
         remove_attempts(self._working(result.trial_id))
         return True
 
+    def sweep(self) -> None:
+        """Drops working files of finished trials that a kill between two steps left behind."""
+        for trial_id in self.finished_trials():
+            remove_attempts(self._working(trial_id))
+
     def result(self, trial_id: str) -> TrialResult | None:
         """The outcome of a trial, or None while it has none."""
         path = self._result_path(trial_id)
@@ -121,6 +126,10 @@ class StudyFolder:
     def keep_file(self, trial_id: str, name: str) -> Path:
         """Where a file that outlives the trial (its final weights) is kept."""
         return self.path / "models" / trial_id / name
+
+    def keep_error(self, trial_id: str, text: str) -> Path:
+        """Keeps the traceback of a trial that an error ended, in `errors/`."""
+        return write_text(self.path / "errors" / f"{trial_id}.txt", text)
 
     def finished_trials(self) -> list[str]:
         """Ids of all trials with a result."""

@@ -104,7 +104,7 @@ class _Report:
         for condition in self.conditions:
             self._of_condition(condition)
         comparisons, styles = self.verdict.table, self.styles
-        first = comparisons if self._is_short else self._duels()
+        first = comparisons if self._is_short else self.verdict.duels
         return {
             "name": self.facts.name,
             "question": self.facts.question,
@@ -135,25 +135,12 @@ class _Report:
         """Whether every comparison fits the first page."""
         return len(self.conditions) <= _PANELS and len(self.verdict.table) <= _MOST_ROWS
 
-    def _duels(self) -> pd.DataFrame:
-        """Best tuned against best adaptive arm of each condition: rows of the comparisons."""
-        mean = self.summary.set_index(["condition", "arm"])["mean"]
-        table = self.verdict.table.dropna(subset=["difference"])
-        keys = pd.MultiIndex.from_frame
-        ranked = table.assign(
-            _tuned=mean.reindex(keys(table[["condition", "arm"]])).to_numpy(),
-            _adaptive=mean.reindex(
-                keys(table[["condition", "adaptive"]].set_axis(["condition", "arm"], axis=1))
-            ).to_numpy(),
-        ).sort_values(["_tuned", "_adaptive"], ascending=False, kind="stable")
-        best = ranked.drop_duplicates("condition").set_index("condition")
-        return best.reindex([c for c in self.conditions if c in best.index]).reset_index()
-
     def _small_facts(self) -> dict[str, Any]:
         trials, confirm = self.facts.trials, self.facts.trials[self.facts.trials["phase"] == "confirm"]
         chance = chance_level(self.metric)
         return {
-            "arms": len(self.kinds),
+            "arms": len({*self.kinds, *self.facts.arms}),
+            "unfinished": self.facts.study.unfinished(trials),
             "conditions": self.conditions,
             "trials": len(trials),
             "seeds": int(confirm["seed"].nunique()),
@@ -223,7 +210,7 @@ class _Report:
         if len(self.conditions) <= _PANELS:
             self._add("headline", "", means(self.conditions))
             return
-        duels = self._duels()
+        duels = self.verdict.duels
         if len(duels):
             self._add("headline", "", difference_forest(duels, self.styles, self.name, margin))
         for condition in self.conditions:
@@ -238,7 +225,10 @@ class _Report:
             self._add("search", condition, search_figure(here(self.curve), summary, self.styles, self.objective))
         trajectories = self._confirm_trajectories(here(self.facts.trials))
         if trajectories:
-            tuned = summary[summary["kind"] != "adaptive"].set_index("arm")["s"].to_dict()
+            # Several searches chose several scales, and their median is none of them.
+            tuned = (
+                summary[(summary["kind"] != "adaptive") & (summary["searches"] <= 1)].set_index("arm")["s"].to_dict()
+            )
             chosen = {str(arm): float(s) for arm, s in tuned.items() if arm in trajectories}
             self._add("trajectories", condition, trajectory_figure(trajectories, chosen, self.styles))
         mapped = mapped_arms(points)

@@ -1,6 +1,6 @@
 """What a report is made of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -28,6 +28,10 @@ class ReportFacts:
     equivalence_margin: float
     provenance: Mapping[str, str]
     """What ran it: versions, devices, data hashes; printed as given, in this order."""
+    planned: Mapping[str, int] | None = None
+    """Trials that the study asks for, by phase; None where that isn't known, and the record counts as finished."""
+    arms: Sequence[str] = ()
+    """Every arm of the study, whether it has run or not; empty where that isn't known."""
 
     @property
     def study(self) -> StudyFacts:
@@ -37,4 +41,6 @@ class ReportFacts:
             question=self.question,
             objective=self.objective,
             equivalence_margin=self.equivalence_margin,
+            planned=self.planned,
+            arms=self.arms,
         )

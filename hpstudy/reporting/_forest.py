@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hpstudy.analysis import MetricName, point_text
+from hpstudy.analysis import MetricName
 from hpstudy.reporting._style import FAINT, INK, MUTED, ArmStyle, literal, new_figure
 
 _ROW = 0.25
@@ -114,15 +114,14 @@ def _numbers(row: Mapping[Any, Any], name: MetricName) -> tuple[str, str]:
     if not np.isfinite(row["mean"]):
         return "not confirmed", ""
     interval = f" ({name.interval(row['low'], row['high'])})" if np.isfinite(row["low"]) and row["std"] > 0 else ""
-    interval = " (chance)" if row["diverged"] and row["std"] == 0 else interval
-    point = "" if row["kind"] == "adaptive" else point_text(row["s"], row["m"], str(row["loss"]))
+    interval = " (chance)" if row["always_diverged"] else interval
     diverged = f"{row['diverged']} diverged" if row["diverged"] else ""
-    notes = ", ".join(part for part in (point, diverged) if part)
+    notes = ", ".join(part for part in (row["point"], diverged) if part)
     return f"{name.value(row['mean'])}{interval}", notes
 
 
 def difference_forest(duels: pd.DataFrame, styles: Mapping[str, ArmStyle], name: MetricName, margin: float) -> Figure:
-    """Best tuned minus best adaptive arm, one row a condition, with the band of equivalence."""
+    """Best arm with (s, m) minus best adaptive arm, one row a condition, with the band of equivalence."""
     figure = new_figure(0.75 + 0.2 * len(duels))
     axes = figure.subplots()
     axes.axvspan(-margin * name.factor, margin * name.factor, color=FAINT, alpha=0.55, lw=0, zorder=0)
@@ -134,7 +133,7 @@ def difference_forest(duels: pd.DataFrame, styles: Mapping[str, ArmStyle], name:
             axes.plot(ends, [y, y], color=style.colour, lw=1.2)
         axes.plot(row["difference"] * name.factor, y, style.marker, color=style.colour, ms=5.5, mec="white", mew=0.5)
         axes.annotate(
-            literal(f"{row['arm']} against {row['adaptive']}: {row['word']}"), (1, y),
+            literal(row["reason"] or f"{row['arm']} against {row['adaptive']}: {row['word']}"), (1, y),
             xycoords=("axes fraction", "data"), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8,
         )  # fmt: skip
     axes.set_yticks(range(len(duels)), [literal(condition) for condition in duels["condition"].iloc[::-1]])
@@ -142,5 +141,5 @@ def difference_forest(duels: pd.DataFrame, styles: Mapping[str, ArmStyle], name:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     unit = f" ({name.difference_unit})" if name.difference_unit else ""
-    axes.set_xlabel(f"difference in {name.title}, best tuned minus best adaptive{unit}")
+    axes.set_xlabel(f"difference in {name.title}, with (s, m) minus adaptive{unit}")
     return figure

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from hpstudy.analysis import MetricName, p_text, scale_text
+from hpstudy.analysis import MetricName, p_text, scale_text, sets_own_scale, value_text
 from hpstudy.reporting._style import ArmStyle
 
 Cell = str | dict[str, str]
@@ -69,8 +69,15 @@ def _optional(wanted: bool, key: str, align: Align = "left") -> list[tuple[str, 
     return [(key, align)] if wanted else []
 
 
+def _finding(row: Mapping[Any, Any]) -> Cell:
+    if row["word"] == "diverged":
+        return str(row["reason"]).removesuffix(" at every confirm seed")
+    plain = row["word"] in ("not shown", "not compared")
+    return str(row["word"]) if plain else {"text": str(row["word"]), "weight": "bold"}
+
+
 def comparison_table(comparisons: pd.DataFrame, styles: Mapping[str, ArmStyle], name: MetricName) -> Table:
-    """Tuned against adaptive arms, one row a comparison."""
+    """Arms with a chosen or given (s, m) against adaptive ones, one row a comparison."""
     table = Table(
         [
             ("tuned", "left"), ("adaptive", "left"), ("difference", "right"), ("interval", "center"),
@@ -87,11 +94,11 @@ def comparison_table(comparisons: pd.DataFrame, styles: Mapping[str, ArmStyle], 
                 arm_cell(row["arm"], styles) if row["arm"] != previous else "",
                 arm_cell(row["adaptive"], styles),
                 difference,
-                name.interval(row["low"], row["high"], sign=True) if np.isfinite(row["low"]) else DASH,
-                f"{row['wins']} of {row['n']}" if row["n"] else DASH,
+                name.interval(row["low"], row["high"], sign=True) if row["std"] > 0 else DASH,
+                f"{row['wins']} of {row['n']}" if np.isfinite(row["difference"]) else DASH,
                 _p(row["p_holm"]),
                 _p(row["equivalence_p"]),
-                row["word"] if row["word"] == "not shown" else {"text": row["word"], "weight": "bold"},
+                _finding(row),
             )
             previous = row["arm"]
     return table
@@ -119,14 +126,15 @@ def arms_table(
         for row in rows.sort_values("mean", ascending=False, na_position="last", kind="stable").to_dict("records"):
             lanes = settings[(settings["condition"] == row["condition"]) & (settings["arm"] == row["arm"])]
             unit = {"rad": " rad", "factor": " ×"}.get(str(lanes["m_unit"].iloc[0]), "")
+            by_rule = "by rule" if sets_own_scale(str(row["loss"])) else DASH
             points = [
-                ", ".join(f"{c.removeprefix('param/')} = {significant(lane[c])}" for c in others if pd.notna(lane[c]))
+                ", ".join(f"{c.rsplit('/')[-1]} = {value_text(lane[c])}" for c in others if pd.notna(lane[c]))
                 for lane in lanes.to_dict("records")
             ]
             table.row(
                 arm_cell(row["arm"], styles),
                 row["kind"],
-                "; ".join(scale_text(s) for s in lanes["s"] if np.isfinite(s)) or "by rule",
+                "; ".join(scale_text(s) for s in lanes["s"] if np.isfinite(s)) or by_rule,
                 "; ".join(number(m) + unit for m in lanes["m"] if np.isfinite(m)) or DASH,
                 *(["; ".join(point for point in points if point) or DASH] if others else []),
                 bare(row["search_best"]),

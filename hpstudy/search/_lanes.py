@@ -10,11 +10,10 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from hpstudy.record import TrialRequest
-from hpstudy.search._samplers import make_distributions, make_pruner, make_sampler
+from hpstudy.search._early_stopping import EarlyStopping, NoStopping, make_early_stopping
+from hpstudy.search._samplers import make_distributions, make_sampler
 from hpstudy.seeds import derive_seed
-from hpstudy.spec import EarlyStoppingSpec, SearchRange, SearchSpec
-
-_STOPPED_AT = "stopped_at_epoch"
+from hpstudy.spec import SearchRange, SearchSpec
 
 
 class Lookup(Protocol):
@@ -70,13 +69,13 @@ class SearchLane:
         self.budget = len(grid) or spec.trials
         self._sampler = spec.sampler
         self._name = f"{arm}.{condition}.{self.phase}.s{search_seed}"
-        early_stopping = EarlyStoppingSpec(kind="none") if grid else spec.early_stopping
+        self._early_stopping: EarlyStopping = NoStopping() if grid else make_early_stopping(spec.early_stopping)
         self._study = optuna.create_study(
             storage=storage,
             study_name=self._name,
             direction="maximize",
             load_if_exists=True,
-            pruner=make_pruner(early_stopping),
+            pruner=optuna.pruners.NopPruner(),
         )
         if grid:
             self._distributions = _grid_distributions(grid)
@@ -156,16 +155,17 @@ class SearchLane:
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Notes a validation value; returns whether the trial should stop early.
 
-        A trial that continues from a checkpoint reports the checkpoint's epoch once more: what was decided then holds.
+        A trial that continues from a checkpoint reports the checkpoint's epoch once more and is decided on as before.
         """
-        trial = self._live[number]
-        if epoch in self._trials()[number].intermediate_values:
-            return bool(trial.user_attrs.get(_STOPPED_AT) == epoch)
-        trial.report(value, epoch)
-        stops = trial.should_prune()
-        if stops:
-            trial.set_user_attr(_STOPPED_AT, epoch)
-        return stops
+        if epoch not in self._trials()[number].intermediate_values:
+            self._live[number].report(value, epoch)
+        values = [trial.intermediate_values for trial in self._trials()]
+        own = values.pop(number)
+        return self._early_stopping.stops(epoch, own, values)
+
+    def hand_back(self, number: int) -> None:
+        """Takes back a trial that did not end."""
+        self._recovered.append(self._live.pop(number))
 
     def finish(self, number: int, outcome: Outcome) -> None:
         """Tells Optuna how a trial ended: diverged scores its objective (chance), failed does not count as evidence."""
@@ -280,6 +280,12 @@ class ConfirmLane:
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Confirm trials always run their whole budget."""
         return False
+
+    def hand_back(self, number: int) -> None:
+        """Takes back a seed that was not run to its end."""
+        assert self._todo is not None
+        self._live.discard(number)
+        self._todo.insert(0, next(request for request in self._requests() if request.number == number))
 
     def finish(self, number: int, outcome: Outcome) -> None:
         """Marks a seed as done, however it ended."""

@@ -108,6 +108,11 @@ class Planner:
         lane, number = self._lane_of[trial_id]
         return lane.report(number, epoch, value)
 
+    def hand_back(self, trial_id: str) -> None:
+        """Takes back a trial that did not end; it is handed out again."""
+        lane, number = self._lane_of.pop(trial_id)
+        lane.hand_back(number)
+
     def finish(self, trial_id: str, outcome: Outcome) -> None:
         """Takes a trial's outcome."""
         lane, number = self._lane_of.pop(trial_id)

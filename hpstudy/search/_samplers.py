@@ -1,14 +1,13 @@
-"""Optuna's samplers, pruners and distributions from the words of a study file."""
+"""Optuna's samplers and distributions from the words of a study file."""
 
 import warnings
 from collections.abc import Mapping
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
-from hpstudy.spec import Choice, EarlyStoppingSpec, IntRange, LinearRange, LogRange, SearchRange
+from hpstudy.spec import Choice, IntRange, LinearRange, LogRange, SearchRange
 
 MAX_STARTUP_TRIALS = 10
 
@@ -35,17 +34,6 @@ def make_sampler(name: str, *, seed: int, trials: int) -> BaseSampler:
     if name == "random":
         return optuna.samplers.RandomSampler(seed=seed)
     raise AssertionError(f"the study file admits no sampler {name!r}")
-
-
-def make_pruner(spec: EarlyStoppingSpec) -> BasePruner:
-    """The early stopping of one search: it compares the trials of that search alone."""
-    if spec.kind == "asha":
-        return optuna.pruners.SuccessiveHalvingPruner(
-            min_resource=spec.grace_epochs, reduction_factor=spec.reduction_factor
-        )
-    if spec.kind == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=spec.grace_epochs - 1)
-    return optuna.pruners.NopPruner()
 
 
 def make_distributions(space: Mapping[str, SearchRange]) -> dict[str, BaseDistribution]:

@@ -1,5 +1,6 @@
 """MLflow's server, started small, checked, and stopped."""
 
+import atexit
 import contextlib
 import ipaddress
 import logging
@@ -8,12 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from mlflow import MlflowClient
 
@@ -65,7 +67,7 @@ def ui_command(
 
 
 class ServerHandle:
-    """A running server; leaving the `with` block stops it.
+    """A running server; leaving the `with` block stops it, and so does the end of this process, unless it is killed.
 
     Attributes:
         url: Without a trailing slash.
@@ -77,6 +79,8 @@ class ServerHandle:
         self._stopped = False
         self.url = url
         self.log = log
+        # Covers the moments before the caller's `with` block begins.
+        atexit.register(self.stop)
 
     def is_alive(self) -> bool:
         """Whether the server still runs."""
@@ -91,14 +95,16 @@ class ServerHandle:
         if self._stopped:
             return
         self._stopped = True
-        self._signal_group(signal.SIGTERM)
         try:
+            self._signal_group(signal.SIGTERM)
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             _logger.warning("the MLflow server did not end within %g s and is killed", STOP_SECONDS)
-        # A worker may outlive the parent that was to end it.
-        self._signal_group(signal.SIGKILL)
-        self._process.wait()
+        finally:
+            # A worker may outlive the parent that was to end it; and an impatient second Ctrl-C ends the wait.
+            self._signal_group(signal.SIGKILL)
+            self._process.wait()
+            atexit.unregister(self.stop)
 
     def _signal_group(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -149,7 +155,7 @@ def serve(
     home.mkdir(parents=True, exist_ok=True)
     create_database(tracking_uri(home))
     log = home / "mlflow-server.log"
-    with log.open("wb") as output:
+    with log.open("wb") as output, _signals_held():
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -158,7 +164,7 @@ def serve(
             env={**os.environ, **MLFLOW_ENVIRONMENT},
             start_new_session=True,
         )
-    server = ServerHandle(process, f"http://{_in_url(host)}:{port}", log)
+        server = ServerHandle(process, f"http://{_in_url(host)}:{port}", log)
     try:
         _wait_until_ready(server, timeout)
     except BaseException:
@@ -180,6 +186,30 @@ def study_url(base: str, study_name: str) -> str:
     if experiment is None:
         raise InputError(f"the MLflow server at {base} has no study {study_name!r}")
     return f"{base}/#/experiments/{experiment.experiment_id}/runs"
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Delivers what would interrupt the `with` block after it: a process must not be started and then forgotten."""
+    held: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        held.append(number)
+
+    # Handlers that are Python functions alone: an ignored signal must stay ignored in the new process.
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if threading.current_thread() is not threading.main_thread():
+        before = {}
+    before = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, hold)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for late in dict.fromkeys(held):
+        signal.raise_signal(late)
 
 
 def _wait_until_ready(server: ServerHandle, timeout: float) -> None:

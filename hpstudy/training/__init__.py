@@ -2,6 +2,7 @@
 
 from hpstudy.training._devices import describe_device, peak_memory_mb, pick_device, torch_facts
 from hpstudy.training._judging import Objective
+from hpstudy.training._parts import check_parts
 from hpstudy.training._run import EpochReport, TrialRun
 from hpstudy.training._trial_data import TrialData, load_trial_data
 
@@ -10,6 +11,7 @@ __all__ = [
     "Objective",
     "TrialData",
     "TrialRun",
+    "check_parts",
     "describe_device",
     "load_trial_data",
     "peak_memory_mb",

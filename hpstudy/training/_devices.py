@@ -6,10 +6,23 @@ import sys
 
 import torch
 
+from hpstudy.exceptions import InputError
+
 
 def pick_device(gpus: float) -> torch.device:
-    """The device of a trial that was given `gpus` GPUs: the first visible one, or the CPU."""
-    return torch.device("cuda", 0) if gpus > 0 and torch.cuda.is_available() else torch.device("cpu")
+    """The device of a trial that was given `gpus` GPUs: the first visible one, or the CPU if it was given none.
+
+    Raises:
+        InputError: it was given a GPU that torch can't use; the CPU would not be what was asked for.
+    """
+    if gpus <= 0:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise InputError(
+            f"the trial was given {gpus:g} GPU, but torch {torch.__version__} sees none: install a CUDA build of "
+            "torch, or set resources.gpus to 0"
+        )
+    return torch.device("cuda", 0)
 
 
 def describe_device(device: torch.device) -> str:

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hpstudy.data import normalise
 from hpstudy.evaluation import prototype_geometry, tar_metric, verification
 from hpstudy.exceptions import InputError
 from hpstudy.losses import CosineHead
@@ -59,12 +60,17 @@ class Objective:
 
 @torch.no_grad()
 def embed(model: nn.Module, images: Tensor) -> Tensor:
-    """Embeddings of normalised images (N, channels, H, W), in evaluation mode, (N, K) float32."""
+    """Embeddings of images (N, channels, H, W) in evaluation mode, (N, K) float32; bytes are normalised on the way."""
     was_training = model.training
     model.eval()
-    embeddings = torch.cat([model(batch).float() for batch in torch.split(images, _BATCH)])
+    embeddings = torch.cat([model(_ready(batch)).float() for batch in torch.split(images, _BATCH)])
     model.train(was_training)
     return embeddings
+
+
+def _ready(images: Tensor) -> Tensor:
+    floats = normalise(images) if images.dtype == torch.uint8 else images
+    return floats.contiguous(memory_format=torch.channels_last)
 
 
 def judge(model: nn.Module, images: Tensor, labels: Tensor, objective: Objective, prefix: str) -> dict[str, float]:
@@ -76,14 +82,14 @@ def judge(model: nn.Module, images: Tensor, labels: Tensor, objective: Objective
     return verification(embeddings, labels, fars=fars, block_size=_TILE).as_metrics(prefix)
 
 
-def geometry(model: nn.Module, head: nn.Module, data: TrialData, train_images: Tensor) -> dict[str, float]:
+def geometry(model: nn.Module, head: nn.Module, data: TrialData) -> dict[str, float]:
     """The prototypes held against the training set: posteriors at class centres, packing, margin satisfaction.
 
     Of a user's own head, which need not have prototypes, nothing is measured.
     """
     if not isinstance(head, CosineHead):
         return {}
-    embeddings = embed(model, train_images)
+    embeddings = embed(model, data.train_images)
     return {
         f"geometry/{name}": value
         for name, value in prototype_geometry(

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hpstudy.data import augment, batches, normalise
+from hpstudy.data import augment, batches
 from hpstudy.losses import HeadOutput
 from hpstudy.models import build_model
-from hpstudy.record import AttemptWriter, StudyFolder, TrialRequest, TrialResult
+from hpstudy.record import AttemptWriter, StudyFolder, TrialRequest, TrialResult, write_atomically
 from hpstudy.seeds import derive_seed
 from hpstudy.spec import TrialSettings
 from hpstudy.theory import implied_posterior
@@ -65,6 +66,7 @@ class TrialRun:
         data: The images of the condition.
         device: Where to train.
         objective: What the search maximises.
+        gpus: GPUs, or the share of one, that the trial occupies: what its time is charged at.
     """
 
     def __init__(
@@ -75,7 +77,10 @@ class TrialRun:
         data: TrialData,
         device: torch.device,
         objective: Objective,
+        *,
+        gpus: float = 0.0,
     ) -> None:
+        self._gpus = gpus
         self._request = request
         self._settings = settings
         self._study = study
@@ -122,7 +127,8 @@ class TrialRun:
         epoch = self._epoch + 1
         self._model.train()
         self._head.train()
-        rows, histograms = self._train(epoch)
+        with _seeded(derive_seed(self._request.seed, "step", epoch), self._device):
+            rows, histograms = self._train(epoch)
         divergence = find_divergence(rows)
         if divergence is not None:
             rows = {name: values[: divergence.row + 1] for name, values in rows.items()}
@@ -155,6 +161,10 @@ class TrialRun:
         self._study.finish_trial(result)
         return EpochReport(epoch=epoch, objective=result.objective, ended=True, result=result)
 
+    def failed(self, cause: str) -> TrialResult:
+        """The trial's result if an error ends it now: chance level, with what it cost so far."""
+        return self._result("failed", {}, cause=cause)
+
     def _going_on(self, metrics: Mapping[str, float]) -> EpochReport:
         return EpochReport(
             epoch=self._epoch,
@@ -168,17 +178,17 @@ class TrialRun:
         ring = StepRing(("loss", *_STATISTICS, "grad_norm"), _RING_STEPS[self._device.type], self._device)
         noise = _generator(self._request.seed, "augment", epoch)
         training = self._settings.training
-        plan = batches(len(self._data.train_labels), training.batch_size, epoch, self._request.seed)
+        plan = batches(len(self._data.train_labels), training.batch_size, epoch, self._request.seed).to(self._device)
         chunks: list[dict[str, NDArray[Any]]] = []
         rates: list[float] = []
         histograms = (np.zeros(180, np.int64), np.zeros(180, np.int64))
         begun = time.perf_counter()
         for position, index in enumerate(plan):
             rates.append(float(self._schedule.get_last_lr()[0]))
-            output, grad_norm = self._step(index.to(self._device), noise)
+            output, grad_norm = self._step(index, noise)
             ring.push({"loss": output.loss, **output.statistics, "grad_norm": grad_norm})
             if position >= len(plan) - _HISTOGRAM_BATCHES:
-                labels = self._data.train_labels[index.to(self._device)]
+                labels = self._data.train_labels[index]
                 for total, counts in zip(histograms, angle_histograms(output.cosines, labels), strict=True):
                     total += counts
             if ring.is_full or position == len(plan) - 1:
@@ -217,13 +227,15 @@ class TrialRun:
     def _complete(self, metrics: Mapping[str, float]) -> TrialResult:
         """Measures what is measured once, at the end of a whole trial."""
         begun, cpu = time.perf_counter(), time.process_time()
-        clean = normalise(self._data.train_images).contiguous(memory_format=torch.channels_last)
-        groups = {**metrics, **geometry(self._model, self._head, self._data, clean)}
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self._parameters):
+            cause = f"weights became non-finite in the last update, step {self._epoch * self._steps_per_epoch}"
+            return self._result("diverged", {}, cause=cause, diverged_step=self._epoch * self._steps_per_epoch)
+        groups = {**metrics, **geometry(self._model, self._head, self._data)}
         if self._request.phase == "confirm":
             groups |= judge(self._model, self._data.test_images, self._data.test_labels, self._objective, "test")
             kept = self._study.keep_file(self._request.trial_id, "weights.pt")
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({"model": self._model.state_dict(), "head": self._head.state_dict()}, kept)
+            weights = {"model": self._model.state_dict(), "head": self._head.state_dict()}
+            write_atomically(kept, lambda path: _save_torch(weights, path))
         self._spent["wall_s"] += time.perf_counter() - begun
         self._spent["cpu_s"] += time.process_time() - cpu
         return self._result("completed", groups)
@@ -232,12 +244,11 @@ class TrialRun:
         self, status: str, groups: Mapping[str, float], *, cause: str = "", diverged_step: int = -1
     ) -> TrialResult:
         head = self._settings.head
-        on_gpu = self._device.type == "cuda"
         params = {f"param/{name}": float(value) for name, value in self._request.params.items()}
         costs = {
             "cost/wall_s": self._spent["wall_s"],
             "cost/cpu_s": self._spent["cpu_s"],
-            "cost/gpu_s": self._spent["wall_s"] if on_gpu else 0.0,
+            "cost/gpu_s": self._spent["wall_s"] * self._gpus,
             "cost/peak_memory_mb": peak_memory_mb(self._device),
         }
         return TrialResult(
@@ -269,7 +280,7 @@ class TrialRun:
         )
 
     def _save(self, path: Path, metrics: Mapping[str, float]) -> None:
-        torch.save(
+        _save_torch(
             {
                 "epoch": self._epoch,
                 "metrics": dict(metrics),
@@ -288,7 +299,7 @@ class TrialRun:
         """Continues from the furthest readable checkpoint of an earlier attempt; returns the metrics of its epoch."""
         for path in self._writer.latest_checkpoints():
             try:
-                state = torch.load(path, map_location=self._device, weights_only=True)
+                state = torch.load(path, map_location="cpu", weights_only=True)
             except Exception:  # a checkpoint that can't be read costs the epochs it held, not the trial
                 continue
             self._model.load_state_dict(state["model"])
@@ -302,6 +313,21 @@ class TrialRun:
             metrics: dict[str, float] = state["metrics"]
             return metrics
         return None
+
+
+def _save_torch(state: Mapping[str, Any], path: Path) -> None:
+    try:
+        torch.save(dict(state), path)
+    except RuntimeError as error:  # what torch makes of a full disk
+        raise OSError(f"can't write {path}: {error}") from error
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seeds what can't be given a generator (a user's dropout) and puts the global state back afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _generator(*parts: object) -> torch.Generator:

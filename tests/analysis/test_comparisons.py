@@ -106,7 +106,7 @@ def test_one_seed_gives_no_test(confirmed: Confirmed) -> None:
 def test_no_confirm_phase_gives_rows_without_numbers(make_trial: MakeTrial) -> None:
     trials = pd.DataFrame([make_trial("cosface", "search", 0, 0.9), make_trial("dynamic", "search", 0, 0.9)])
     row = paired_comparisons(trials, METRIC, 0.01).iloc[0]
-    assert (row["n"], row["word"]) == (0, "not shown")
+    assert (row["n"], row["word"], row["reason"]) == (0, "not compared", "cosface has no confirm score")
     assert confirm_summary(trials, METRIC)["mean"].isna().all()
 
 
@@ -117,8 +117,30 @@ def test_two_arms_that_always_diverged_are_not_equivalent(make_trial: MakeTrial)
         for seed in range(3)
     ]
     row = paired_comparisons(pd.DataFrame(rows), METRIC, 0.01).iloc[0]
-    assert row["word"] == "not shown"
+    assert (row["word"], row["reason"]) == ("diverged", "both diverged at every confirm seed")
     assert np.isnan(row["equivalence_p"])
+
+
+@pytest.mark.parametrize("dead", ["cosface", "dynamic"])
+def test_imputed_constants_judge_nobody(confirmed: Confirmed, dead: str) -> None:
+    trials = confirmed({"cosface": [0.005, 0.006, 0.005], "dynamic": [0.005, 0.005, 0.006]})
+    trials.loc[trials["arm"] == dead, "status"] = "diverged"
+    row = paired_comparisons(trials, METRIC, 0.1).iloc[0]
+    assert (row["word"], row["reason"]) == ("diverged", f"{dead} diverged at every confirm seed")
+    assert row[["difference", "p", "p_holm", "equivalence_p"]].isna().all()
+
+
+def test_two_equal_differences_are_not_tested(confirmed: Confirmed) -> None:
+    row = paired_comparisons(confirmed({"cosface": [0.75, 0.75], "dynamic": [0.5, 0.5]}), METRIC, 0.5).iloc[0]
+    assert (row["n"], row["word"]) == (2, "not shown")
+    assert row[["p", "equivalence_p"]].isna().all()
+
+
+def test_an_arm_without_confirm_trials_is_not_compared(confirmed: Confirmed, make_trial: MakeTrial) -> None:
+    lost = [make_trial("arcface", "search", i, 1e-3, status="diverged") for i in range(2)]
+    trials = pd.concat([confirmed({"cosface": [0.80, 0.82], "dynamic": [0.80, 0.81]}), pd.DataFrame(lost)])
+    row = paired_comparisons(trials, METRIC, 0.01).set_index("arm").loc["arcface"]
+    assert (row["word"], row["reason"]) == ("not compared", "every search trial of arcface diverged")
 
 
 def test_holm_counts_every_condition(confirmed: Confirmed) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpstudy.exceptions import InputError
-from hpstudy.execution._preflight import check_cluster, check_data
+from hpstudy.execution._preflight import check_arms, check_cluster, check_data
 from hpstudy.spec import ResourcesSpec, parse_study
 
 STUDY = """
@@ -15,7 +15,7 @@ question: Which?
 data: {{identities: {{train: {train}, val: 4, test: 4}}}}
 training: {{batch_size: {batch}}}
 conditions: {{model.embedding_dim: [8, 16]}}
-arms: {{adacos: {{loss: adacos}}}}
+arms: {{a: {{loss: adacos}}}}
 search: {{objective: val/tar_at_far_{far}}}
 """
 
@@ -39,7 +39,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
         ((16, 2), {"cpus": 1, "gpus": 1}, 2),
         ((16, 2), {"cpus": 1, "gpus": 0.5}, 4),
         ((16, 2), {"cpus": 1, "gpus": 0.3}, 6),  # three to a GPU: a share never spans two
-        ((16, 3), {"cpus": 1, "gpus": 2}, 1),
+        ((16, 1), {"cpus": 1, "gpus": 0.2}, 5),
+        ((1, 0), {"cpus": 0.1}, 10),
         ((3, 2), {"cpus": 1, "gpus": 0.25}, 3),
         ((8, 0), {"cpus": 1, "max_parallel": 3}, 3),
     ],
@@ -62,6 +63,42 @@ def test_data_are_hashed_for_every_condition(tmp_path: Path) -> None:
     hashes = check_data(study, tmp_path)
     assert set(hashes) == {"embedding_dim-8", "embedding_dim-16"}
     assert len(set(hashes.values())) == 1
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ('{loss: "no_such_module_at_all:Head"}', "no_such_module_at_all"),
+        ('{loss: "math:sqrt"}', "math:sqrt"),
+        ('{loss: "their_parts:Silent"}', "must give the statistics s, .* but s, .* are missing"),
+        ('{loss: "their_parts:Broken"}', "ValueError: my bug"),
+    ],
+)
+def test_parts_of_the_user_are_tried_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arm: str, message: str
+) -> None:
+    (tmp_path / "their_parts.py").write_text(
+        """
+import torch
+from hpstudy.losses import HeadOutput
+
+class Silent(torch.nn.Module):
+    def __init__(self, num_classes, embedding_dim):
+        super().__init__()
+
+    def forward(self, embeddings, labels):
+        return HeadOutput(loss=embeddings.sum(), statistics={}, cosines=embeddings, compute_logits=lambda: embeddings)
+
+class Broken(Silent):
+    def forward(self, embeddings, labels):
+        raise ValueError("my bug")
+"""
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    text = STUDY.format(train=8, batch=32, far="1e-2").replace("{loss: adacos}", arm)
+    with pytest.raises(InputError, match=message) as refusal:
+        check_arms(parse_study(text), tmp_path)
+    assert "arm a" in str(refusal.value)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ import pandas as pd
 import pypdf
 import pytest
 
+from hpstudy.analysis import confirm_summary, metric_name, settings_table
 from hpstudy.reporting import build_report
+from hpstudy.reporting._tables import arms_table
 
 HOSTILE = "#panic() *x* $a_b$ <l> @r `c` \\n [d] // e ~ \"q\" 'p'"
 
@@ -135,7 +137,46 @@ def test_every_trial_diverged(make_record: Callable[..., Any], tmp_path: Path) -
     record = make_record(arms=arms, trials=3, confirm_seeds=2, dead=arms)
     text = " ".join(text_of(build_report(record.facts(), tmp_path)))
     assert "7 of 7 trials diverged" in text
-    assert "not shown" in text
+    assert "Every trial diverged." in text
+    assert "Nothing could be tested." in text
+    assert "both diverged at every confirm seed" in text
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert [row["cells"][-1] for row in content["tables"]["first"]["rows"]] == ["both diverged"]
+
+
+def test_a_searched_arm_without_a_point_has_no_scale(make_record: Callable[..., Any]) -> None:
+    record = make_record(arms=["cosface", "adacos-fixed"], trials=3, confirm_seeds=2, dead=["cosface"])
+    trials = record.trials[(record.trials["arm"] != "cosface") | (record.trials["phase"] == "search")]
+    metric = "test/tar_at_far_1e-3"
+    table = arms_table(confirm_summary(trials, metric), settings_table(trials), {}, metric_name(metric))
+    assert {row["cells"][0]: row["cells"][2] for row in table.rows} == {"cosface": "–", "adacos-fixed": "by rule"}
+
+
+def test_unfinished_study_says_so(make_record: Callable[..., Any], tmp_path: Path) -> None:
+    record = make_record(arms=["cosface"], trials=3, confirm_seeds=1)
+    facts = record.facts(planned={"search": 3, "grid": 0, "confirm": 2}, arms=["cosface", "adacos-fixed"])
+    first = text_of(build_report(facts, tmp_path))[0]
+    assert "unfinished: 4 of 5 trials · 2 arms · 4 trials · 1 confirm seed ·" in first
+    assert "Unfinished (4 of 5 trials): no answer yet: adacos-fixed has no trial that ended." in first
+
+
+def test_a_side_that_diverged_throughout_is_named(make_record: Callable[..., Any], tmp_path: Path) -> None:
+    record = make_record(arms=["cosface", "adacos-dynamic"], trials=3, confirm_seeds=2, runaway=["default"])
+    text = " ".join(text_of(build_report(record.facts(), tmp_path)))
+    assert "The best adaptive scale diverged at every confirm seed; the best tuned arm did not." in text
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert content["tables"]["first"]["rows"][0]["cells"][2:] == ["–", "–", "–", "–", "–", "adacos-dynamic diverged"]
+    assert "became non-finite" not in text
+
+
+def test_a_given_point_is_not_called_tuned(make_record: Callable[..., Any], tmp_path: Path) -> None:
+    record = make_record(arms=["cosface", "adacos-fixed"], trials=3, confirm_seeds=2)
+    given = record.trials[record.trials["phase"] == "confirm"].drop(columns=["param/s", "param/m"])
+    text = " ".join(text_of(build_report(record.facts(trials=given), tmp_path)))
+    assert "best fixed arm" in text
+    assert "arms with a chosen or given (s, m)" in text
+    assert "tuned" not in text
+    assert "1 comparisons" not in text
 
 
 def test_nothing_diverged_is_said(make_record: Callable[..., Any], tmp_path: Path) -> None:

@@ -194,6 +194,19 @@ def test_a_torn_last_line_of_the_journal_is_cut_off(tmp_path: Path) -> None:
         assert line.endswith("}")
 
 
+def test_a_trial_that_is_handed_back_is_handed_out_again(tmp_path: Path) -> None:
+    bench = Bench(toy(), tmp_path / "journal", slots=2)
+    taken = [bench.take() for _ in range(3)]
+    assert {request.phase for request in taken} == {"search", "confirm"}
+    for request in taken:
+        bench.planner.hand_back(request.trial_id)
+    assert [bench.take() for _ in range(3)] == taken
+    for request in taken:
+        bench.run(request)
+    bench.run_all()
+    assert len(bench.record) == 16
+
+
 def test_early_stopping_compares_within_one_search_only(tmp_path: Path) -> None:
     class Rigged(Bench):
         def objective(self, request: TrialRequest) -> float:

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import socket
 import sys
 import urllib.request
@@ -11,6 +12,7 @@ import pytest
 
 import hpstudy.tracking as tracking
 from hpstudy.exceptions import HpstudyError, InputError
+from hpstudy.tracking._server import _signals_held
 
 
 def processes_in_group(group: int) -> list[int]:
@@ -93,3 +95,18 @@ def test_a_server_that_ends_tells_why(home: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(HpstudyError, match="schema is out of date"):
         tracking.serve(home, port=0)
     assert os.path.exists(home / "mlflow-server.log")
+
+
+def test_a_signal_during_the_start_is_delivered_after_it() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    reached = []
+
+    def start() -> None:
+        with _signals_held():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("the end of the block")
+
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        start()
+    assert reached
+    assert signal.getsignal(signal.SIGINT) is before
