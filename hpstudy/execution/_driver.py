@@ -185,18 +185,12 @@ def _opening_row(order: TrialOrder) -> dict[str, Any]:
     request, head = order.request, order.settings.head
     return {
         "study": order.study,
-        "trial_id": request.trial_id,
-        "arm": request.arm,
-        "condition": request.condition,
-        "phase": request.phase,
-        "search_seed": request.search_seed,
-        "number": request.number,
-        "seed": request.seed,
+        **request.identity(),
         "loss": head.loss,
         "s": float(head.scale.get("s", "nan")),
         "m": float(head.margin.get("m", "nan")),
         "num_classes": order.settings.data.identities.train,
         "embedding_dim": order.settings.model.embedding_dim,
         "started_at": time.time(),
-        **{f"param/{name}": float(value) for name, value in request.params.items()},
+        **request.values(),
     }

@@ -81,13 +81,7 @@ def failed_result(order: TrialOrder, cause: str) -> TrialResult:
     now = time.time()
     return TrialResult(
         study=order.study,
-        trial_id=request.trial_id,
-        arm=request.arm,
-        condition=request.condition,
-        phase=request.phase,
-        search_seed=request.search_seed,
-        number=request.number,
-        seed=request.seed,
+        **request.identity(),
         loss=settings.head.loss,
         num_classes=settings.data.identities.train,
         embedding_dim=settings.model.embedding_dim,
@@ -98,7 +92,7 @@ def failed_result(order: TrialOrder, cause: str) -> TrialResult:
         objective=Objective(name=order.objective).chance,
         started_at=now,
         ended_at=now,
-        groups={f"param/{name}": float(value) for name, value in request.params.items()},
+        groups=request.values(),
     )
 
 

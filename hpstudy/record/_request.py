@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,3 +27,12 @@ class TrialRequest:
     def trial_id(self) -> str:
         """Deterministic, so that a resumed study updates its trials and never doubles them."""
         return f"{self.arm}.{self.condition}.{self.phase}.s{self.search_seed}.{self.number:03d}"
+
+    def identity(self) -> dict[str, Any]:
+        """What tells the trial apart, under the names of a row of the record."""
+        names = ("trial_id", "arm", "condition", "phase", "search_seed", "number", "seed")
+        return {name: getattr(self, name) for name in names}
+
+    def values(self) -> dict[str, float]:
+        """The searched, listed or chosen values under the names of a row of the record, `param/…`."""
+        return {f"param/{name}": float(value) for name, value in self.params.items()}

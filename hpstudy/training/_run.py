@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hpstudy.data import augment, batches
-from hpstudy.losses import HeadOutput
+from hpstudy.losses import STATISTICS, HeadOutput
 from hpstudy.models import build_model
 from hpstudy.record import AttemptWriter, StudyFolder, TrialRequest, TrialResult, write_atomically
 from hpstudy.seeds import derive_seed
@@ -28,15 +28,6 @@ from hpstudy.training._optimisation import make_optimizer, make_schedule
 from hpstudy.training._ring import StepRing
 from hpstudy.training._trial_data import TrialData
 
-_STATISTICS = (
-    "s",
-    "log_b_avg",
-    "theta_med",
-    "theta_target_mean",
-    "cos_nontarget_mean",
-    "cos_nontarget_std",
-    "posterior_med",
-)
 _RING_STEPS = {"cpu": 32, "cuda": 256}
 _HISTOGRAM_BATCHES = 4
 
@@ -175,7 +166,7 @@ class TrialRun:
 
     def _train(self, epoch: int) -> tuple[dict[str, NDArray[Any]], tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Runs the steps of an epoch, stopping where a drained buffer shows a non-finite value."""
-        ring = StepRing(("loss", *_STATISTICS, "grad_norm"), _RING_STEPS[self._device.type], self._device)
+        ring = StepRing(("loss", *STATISTICS, "grad_norm"), _RING_STEPS[self._device.type], self._device)
         noise = _generator(self._request.seed, "augment", epoch)
         training = self._settings.training
         plan = batches(len(self._data.train_labels), training.batch_size, epoch, self._request.seed).to(self._device)
@@ -244,7 +235,6 @@ class TrialRun:
         self, status: str, groups: Mapping[str, float], *, cause: str = "", diverged_step: int = -1
     ) -> TrialResult:
         head = self._settings.head
-        params = {f"param/{name}": float(value) for name, value in self._request.params.items()}
         costs = {
             "cost/wall_s": self._spent["wall_s"],
             "cost/cpu_s": self._spent["cpu_s"],
@@ -253,13 +243,7 @@ class TrialRun:
         }
         return TrialResult(
             study=self._study.name,
-            trial_id=self._request.trial_id,
-            arm=self._request.arm,
-            condition=self._request.condition,
-            phase=self._request.phase,
-            search_seed=self._request.search_seed,
-            number=self._request.number,
-            seed=self._request.seed,
+            **self._request.identity(),
             loss=head.loss,
             num_classes=self._data.num_classes,
             embedding_dim=self._settings.model.embedding_dim,
@@ -276,7 +260,7 @@ class TrialRun:
             device=describe_device(self._device),
             started_at=self._started_at,
             ended_at=time.time(),
-            groups={**params, **groups, **costs},
+            groups={**self._request.values(), **groups, **costs},
         )
 
     def _save(self, path: Path, metrics: Mapping[str, float]) -> None:
