@@ -55,7 +55,7 @@ def test_a_real_server(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
         with pytest.raises(InputError, match="open that address"):
             tracking.ui_command(home)
-        # As a study delivers: with retries, as a busy server now and then answers 400 on a connection that it kept open.
+        # As a study delivers, with retries: a busy server now and then answers 400 on a connection that it kept.
         remote = tracking.BackgroundTracker(
             tracking.MlflowTracker(home, "remote", "Why?", "5ead", "version: 1\n"), first_delay=0.1
         )
