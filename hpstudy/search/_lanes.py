@@ -221,22 +221,11 @@ class ConfirmLane:
         self._lookup = lookup
         self._todo: list[TrialRequest] | None = None
         self._live: set[int] = set()
-        self._done: set[int] = set()
 
     @property
     def budget(self) -> int:
         """Confirm trials to run; 0 once it is known that the search left no point to confirm."""
         return 0 if self._search and self._search.finished and self._search.chosen() is None else len(self._seeds)
-
-    @property
-    def outstanding(self) -> int:
-        """Trials handed out and not finished."""
-        return len(self._live)
-
-    @property
-    def started(self) -> int:
-        """Trials handed out so far, finished or not."""
-        return len(self._live) + len(self._done)
 
     @property
     def finished(self) -> bool:
@@ -254,9 +243,7 @@ class ConfirmLane:
     def _is_open(self) -> bool:
         """Whether there is nothing left to wait for; what is to be run is settled when it is first seen to be so."""
         if self._todo is None and (self._search is None or self._search.finished):
-            requests = self._requests()
-            self._todo = [request for request in requests if self._lookup(request.trial_id) is None]
-            self._done = {request.number for request in requests} - {request.number for request in self._todo}
+            self._todo = [request for request in self._requests() if self._lookup(request.trial_id) is None]
         return self._todo is not None
 
     def _requests(self) -> list[TrialRequest]:
@@ -290,7 +277,6 @@ class ConfirmLane:
     def finish(self, number: int, outcome: Outcome) -> None:
         """Marks a seed as done, however it ended."""
         self._live.discard(number)
-        self._done.add(number)
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> float:

@@ -24,15 +24,13 @@ class Decision(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaneState:
-    """How far one lane is."""
+    """One lane and the trials that it is to run."""
 
     arm: str
     condition: str
     phase: str
     search_seed: int
     budget: int
-    started: int
-    outstanding: int
 
 
 class Planner:
@@ -59,7 +57,7 @@ class Planner:
             for arm in study.arms:
                 searches: list[SearchLane | None] = [None]
                 if arm.kind != "fixed":
-                    point = study.paper_default_point(arm.name) if spec.search.paper_defaults else None
+                    point = arm.paper_default_point() if spec.search.paper_defaults else None
                     searches = [
                         SearchLane(
                             arm.name,
@@ -119,7 +117,7 @@ class Planner:
         lane.finish(number, outcome)
 
     def states(self) -> list[LaneState]:
-        """How far every lane is, searches first."""
+        """Every lane, searches first."""
         return [
             LaneState(
                 arm=lane.arm,
@@ -127,8 +125,6 @@ class Planner:
                 phase=lane.phase,
                 search_seed=lane.search_seed,
                 budget=lane.budget,
-                started=lane.started,
-                outstanding=lane.outstanding,
             )
             for lane in self._lanes()
         ]

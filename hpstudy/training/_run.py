@@ -23,7 +23,7 @@ from hpstudy.theory import implied_posterior
 from hpstudy.training._devices import autocast_dtype, describe_device, peak_memory_mb
 from hpstudy.training._divergence import find_divergence
 from hpstudy.training._heads import build_trial_head
-from hpstudy.training._judging import Objective, angle_histograms, geometry, judge
+from hpstudy.training._judging import HISTOGRAM_BINS, Objective, angle_histograms, geometry, judge
 from hpstudy.training._optimisation import make_optimizer, make_schedule
 from hpstudy.training._ring import StepRing
 from hpstudy.training._trial_data import TrialData
@@ -172,7 +172,7 @@ class TrialRun:
         plan = batches(len(self._data.train_labels), training.batch_size, epoch, self._request.seed).to(self._device)
         chunks: list[dict[str, NDArray[Any]]] = []
         rates: list[float] = []
-        histograms = (np.zeros(180, np.int64), np.zeros(180, np.int64))
+        histograms = (np.zeros(HISTOGRAM_BINS, np.int64), np.zeros(HISTOGRAM_BINS, np.int64))
         begun = time.perf_counter()
         for position, index in enumerate(plan):
             rates.append(float(self._schedule.get_last_lr()[0]))

@@ -9,7 +9,7 @@ from hpstudy.search import LaneState
 
 
 def lane(phase: str, budget: int, arm: str = "cosface") -> LaneState:
-    return LaneState(arm=arm, condition="default", phase=phase, search_seed=0, budget=budget, started=0, outstanding=0)
+    return LaneState(arm=arm, condition="default", phase=phase, search_seed=0, budget=budget)
 
 
 def result(trial: str, phase: str = "search", status: str = "completed", objective: float = 0.5, wall: float = 10.0):
