@@ -13,6 +13,7 @@ from hpstudy.theory._kernel import kernel_gap
 from hpstudy.theory._roots import bisect
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
+_COSINE_IS_ONE = 2.0**-53
 
 
 @overload
@@ -27,6 +28,9 @@ def adacos_fixed_scale(num_classes: ArrayLike) -> float | Floats:
 
     Args:
         num_classes: Number of classes C.
+
+    Returns:
+        s (dimensionless), in the shape of `num_classes`.
 
     Raises:
         InputError: If `num_classes` is not a whole number of at least 2.
@@ -46,6 +50,9 @@ def adacos_collapse_limit(num_classes: ArrayLike) -> float | Floats:
 
     Args:
         num_classes: Number of classes C.
+
+    Returns:
+        s (dimensionless), in the shape of `num_classes`.
 
     Raises:
         InputError: If `num_classes` is not a whole number of at least 2.
@@ -73,15 +80,21 @@ def adacos_fixed_points(num_classes: int, dim: int, theta: float) -> FixedPoints
     Args:
         num_classes: Number of classes C.
         dim: Embedding dimension K.
-        theta: θ_med, the median target angle (rad); above π/4 the rule takes π/4.
+        theta: θ_med, the median target angle (rad); above π/4 the rule takes π/4. Below 1e-8, where cos θ is 1 in
+            float64, it is 0.
+
+    Returns:
+        The stable and the unstable root (dimensionless), None where there is none.
 
     Raises:
         InputError: If `num_classes` or `dim` is not a whole number of at least 2 or `theta` is not in [0, π].
     """
-    log_rest = np.log(checks.classes(num_classes) - 1)
-    dims = checks.dimensions(dim)
-    angle = min(float(checks.angles("theta", theta)), math.pi / 4)
+    log_rest = math.log(checks.count("num_classes", num_classes, 2) - 1)
+    dims = np.asarray(checks.count("dim", dim, 2), dtype=np.float64)
+    angle = min(checks.number("theta", checks.angles("theta", theta)), math.pi / 4)
     one_less_cosine = 2 * math.sin(angle / 2) ** 2
+    if one_less_cosine < _COSINE_IS_ONE:
+        one_less_cosine = 0.0
 
     def surplus(scale: Floats) -> Floats:
         """s·cos θ − log(C−1) − log A_K(s): concave, and not positive at 0."""
@@ -95,7 +108,7 @@ def adacos_fixed_points(num_classes: int, dim: int, theta: float) -> FixedPoints
         high = 1.0
         while surplus(np.asarray(high)) < 0:
             high *= 2
-        return FixedPoints(root(float(log_rest), high, rising=True) if log_rest > 0 else 0.0, None)
+        return FixedPoints(root(log_rest, high, rising=True) if log_rest > 0 else 0.0, None)
 
     peak = _peak(lambda scale: float(surplus(np.asarray(scale))))
     if surplus(np.asarray(peak)) < 0:
@@ -104,7 +117,7 @@ def adacos_fixed_points(num_classes: int, dim: int, theta: float) -> FixedPoints
     while surplus(np.asarray(beyond)) >= 0:
         beyond *= 2
     # log A_K ≥ 0, so that no root lies below log(C−1).
-    stable = root(float(log_rest), peak, rising=True) if log_rest > 0 else 0.0
+    stable = root(log_rest, peak, rising=True) if log_rest > 0 else 0.0
     return FixedPoints(stable, root(peak, beyond, rising=False))
 
 
@@ -137,6 +150,9 @@ def adacos_cosine_spread_limit(num_classes: ArrayLike, theta: ArrayLike) -> floa
     Args:
         num_classes: Number of classes C, at least 3.
         theta: θ_med, the median target angle (rad).
+
+    Returns:
+        σ (a cosine), in the broadcast shape of the arguments.
 
     Raises:
         InputError: If `num_classes` is not a whole number of at least 3 or `theta` is not in [0, π].

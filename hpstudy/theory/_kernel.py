@@ -36,6 +36,9 @@ def log_kernel_mean(dim: ArrayLike, scale: ArrayLike) -> float | Floats:
         dim: Embedding dimension K.
         scale: Scale s.
 
+    Returns:
+        log A_K(s) in [0, s], in the broadcast shape of the arguments.
+
     Raises:
         InputError: If `dim` is not a whole number of at least 2 or `scale` is negative or not finite.
     """

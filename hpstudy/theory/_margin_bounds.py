@@ -22,29 +22,90 @@ def cosface_margin_bound(num_classes: int, dim: int) -> float:
         num_classes: Number of classes C.
         dim: Embedding dimension K.
 
+    Returns:
+        The bound on m (a cosine, in (0, 2]).
+
     Raises:
         InputError: If either is not a whole number of at least 2.
     """
-    count, dims = int(checks.classes(num_classes)), int(checks.dimensions(dim))
+    count, dims = checks.count("num_classes", num_classes, 2), checks.count("dim", dim, 2)
     return 2 * math.sin(math.pi / count) ** 2 if dims == 2 else count / (count - 1)
 
 
 def margin_upper_bound(num_classes: int, dim: int) -> float:
     """The largest m (a cosine) that every class can meet at its own centre: 1 − min_W max_{i≠j} W_i·W_j, or just above.
 
-    The problem of spherical codes. Exact for C ≤ K+1 (simplex, C/(C−1)), for K+2 ≤ C ≤ 2K (exactly 1; Rankin), for
-    K = 2 (1 − cos(2π/C)), for K = 3 at C = 3, 4, 6, 12 (Fejes Tóth) and wherever a code attains Levenshtein's bound or
-    is proved optimal; elsewhere the tightest of these, an upper bound. For an angular margin the same limit is
-    arccos(1 − m). CosFace's m ≪ C/(C−1) for C > K+1 is too pessimistic: at K = 512, C = 10575 the bound is 0.975.
+    The problem of spherical codes, behind CosFace's eq. 7 (Wang et al., CVPR 2018, arXiv:1801.09414).
+
+    - C ≤ K+1: C/(C−1), exact (simplex).
+    - K = 2: 1 − cos(2π/C), exact (regular polygon).
+    - K+2 ≤ C ≤ 2K: exactly 1 (Rankin; part of the cross-polytope).
+    - K = 3: (4 − csc²(πC/(6(C−2))))/2 (Fejes Tóth's bound on the squared least distance, halved), exact for C = 3, 4,
+      6, 12; and the solved cases of Tammes' problem, C = 7 … 14 and 24.
+    - K ≥ 4: 1 − x where Levenshtein's bound L_τ(K, x) equals C; L_3(K, x) = K(1−x)(2+(K+1)x)/(1−Kx²). Exact where a
+      code attains it.
+    - Some single codes proved optimal below that: the 24-cell, the 600-cell, the Petersen code, Kerdock codes.
+
+    Elsewhere an upper bound, the tightest of these; `margin_optimum` adds what is known from below. For an angular
+    margin see `arcface_margin_upper_bound`. CosFace's m ≪ C/(C−1) for C > K+1 is too pessimistic: at K = 512, C = 10575
+    the bound is 0.975.
 
     Args:
         num_classes: Number of classes C.
         dim: Embedding dimension K.
 
+    Returns:
+        The bound on m (a cosine, in (0, 2]).
+
     Raises:
         InputError: If either is not a whole number of at least 2.
     """
-    return separation_bound(int(checks.classes(num_classes)), int(checks.dimensions(dim)))
+    return separation_bound(checks.count("num_classes", num_classes, 2), checks.count("dim", dim, 2)).value
+
+
+def arcface_margin_upper_bound(num_classes: int, dim: int) -> float:
+    """The largest m (rad) that every class can meet at its own centre: the widest least angle, or just above.
+
+    `margin_upper_bound` as an angle, arccos(1 − m): cos(0 + m) ≥ W_y·W_j is the same condition. At a simplex
+    (C ≤ K+1) it is arccos(−1/(C−1)), on the circle (K = 2) 2π/C.
+
+    Args:
+        num_classes: Number of classes C.
+        dim: Embedding dimension K.
+
+    Returns:
+        The bound on m (rad, in (0, π]).
+
+    Raises:
+        InputError: If either is not a whole number of at least 2.
+    """
+    # arccos(1 − m) without the cancellation at small m.
+    return 2 * math.asin(math.sqrt(min(margin_upper_bound(num_classes, dim) / 2, 1.0)))
+
+
+@overload
+def welch_cosine_bound(num_classes: float, dim: float) -> float: ...
+@overload
+def welch_cosine_bound(num_classes: ArrayLike, dim: ArrayLike) -> Floats: ...
+def welch_cosine_bound(num_classes: ArrayLike, dim: ArrayLike) -> float | Floats:
+    """Welch's bound: the root mean square of W_i·W_j over i ≠ j is at least √((C−K)/(K(C−1))), and 0 for C ≤ K.
+
+    It bounds the size of the cosines, so also max |W_i·W_j|, but not the largest cosine: it is no bound on m
+    (`margin_upper_bound` is). It bounds the spread of the non-target cosines, hence AdaCos' B_avg, from below: 0.043 at
+    K = 512 and C = 10575. Compare `adacos_cosine_spread_limit`.
+
+    Args:
+        num_classes: Number of classes C.
+        dim: Embedding dimension K.
+
+    Returns:
+        A cosine in [0, 1), in the broadcast shape of the arguments.
+
+    Raises:
+        InputError: If either is not a whole number of at least 2.
+    """
+    count, dims = checks.classes(num_classes), checks.dimensions(dim)
+    return checks.as_given(np.sqrt(np.maximum(count - dims, 0.0) / dims / (count - 1)))
 
 
 @overload
@@ -59,6 +120,9 @@ def cosface_lower_margin(neighbour_angle: ArrayLike) -> float | Floats:
 
     Args:
         neighbour_angle: t, the angle between neighbouring prototypes (rad).
+
+    Returns:
+        m (a cosine), in the shape of `neighbour_angle`.
 
     Raises:
         InputError: If the angle is not in [0, π].
@@ -79,6 +143,9 @@ def arcface_lower_margin(neighbour_angle: ArrayLike) -> float | Floats:
     Args:
         neighbour_angle: t, the angle between neighbouring prototypes (rad).
 
+    Returns:
+        m (rad), in the shape of `neighbour_angle`.
+
     Raises:
         InputError: If the angle is not in [0, π].
     """
@@ -94,7 +161,10 @@ def sphereface_lower_margin(num_classes: int) -> float:
     Args:
         num_classes: Number of classes C.
 
+    Returns:
+        m (a factor).
+
     Raises:
         InputError: If `num_classes` is not a whole number of at least 2.
     """
-    return 2 + math.sqrt(3) if int(checks.classes(num_classes)) == 2 else 3.0
+    return 2 + math.sqrt(3) if checks.count("num_classes", num_classes, 2) == 2 else 3.0

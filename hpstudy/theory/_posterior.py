@@ -35,26 +35,28 @@ def target_posterior(
         log_b: log B.
         kind: What the margin acts on.
 
+    Returns:
+        P in [0, 1], in the broadcast shape of the arguments.
+
     Raises:
         InputError: If an argument is outside its range.
     """
     angle, s, b = checks.angles("theta", theta), checks.not_negative("scale", scale), checks.finite("log_b", log_b)
-    cosine = _cosine_with_margin(angle, checks.not_negative("margin", margin), kind)
+    cosine = _cosine_with_margin(angle, margin, kind)
     return checks.as_given(np.exp(-np.logaddexp(0.0, b - s * cosine)))
 
 
-def _cosine_with_margin(theta: Floats, margin: Floats, kind: MarginKind) -> Floats:
+def _cosine_with_margin(theta: Floats, margin: ArrayLike, kind: MarginKind) -> Floats:
     if kind == "cosine":
-        return np.cos(theta) - margin
+        return np.cos(theta) - checks.not_negative("margin", margin)
     if kind == "angle":
-        return _falling_cosine(theta + margin)
+        return falling_cosine(theta + checks.not_negative("margin", margin))
     if kind == "factor":
-        if (margin < 1).any():
-            raise InputError(f"margin must be a factor of at least 1, but got {float(np.min(margin)):.6g}")
-        return _falling_cosine(theta * margin)
+        return falling_cosine(theta * checks.factors("margin", margin))
     raise InputError(f"kind must be 'cosine', 'angle' or 'factor', but got {kind!r}")
 
 
-def _falling_cosine(angle: Floats) -> Floats:
+def falling_cosine(angle: Floats) -> Floats:
+    """ψ(φ) = (−1)^k·cos φ − 2k, k = ⌊φ/π⌋."""
     half_turns = np.floor(angle / np.pi)
     return np.where(half_turns % 2 == 0, 1.0, -1.0) * np.cos(angle) - 2 * half_turns

@@ -1,6 +1,6 @@
 """Lower bounds on the scale s, and their inverses."""
 
-from typing import Literal, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,6 +9,7 @@ from hpstudy.exceptions import InputError
 from hpstudy.theory import _checks as checks
 from hpstudy.theory._checks import Floats
 from hpstudy.theory._kernel import kernel_gap
+from hpstudy.theory._posterior import MarginKind
 from hpstudy.theory._roots import bisect, bracket
 
 
@@ -33,6 +34,9 @@ def cosface_scale_bound(num_classes: ArrayLike, posterior: ArrayLike) -> float |
         num_classes: Number of classes C.
         posterior: P_W, the expected minimum posterior of a class centre.
 
+    Returns:
+        The bound on s (dimensionless), in the broadcast shape of the arguments.
+
     Raises:
         InputError: If `num_classes` is not a whole number of at least 2 or `posterior` is not in (0, 1).
     """
@@ -54,6 +58,9 @@ def normface_loss_bound(num_classes: ArrayLike, scale: ArrayLike) -> float | Flo
     Args:
         num_classes: Number of classes C.
         scale: Scale s. Negative values, which eq. 6 gives for P < 1/C, are taken as they are.
+
+    Returns:
+        The loss (nats), in the broadcast shape of the arguments.
 
     Raises:
         InputError: If `num_classes` is not a whole number of at least 2 or `scale` is not finite.
@@ -79,50 +86,100 @@ def implied_posterior(num_classes: ArrayLike, scale: ArrayLike) -> float | Float
         num_classes: Number of classes C.
         scale: Scale s, of either sign as in `normface_loss_bound`.
 
+    Returns:
+        P_W in (0, 1], in the broadcast shape of the arguments.
+
     Raises:
         InputError: If `num_classes` is not a whole number of at least 2 or `scale` is not finite.
     """
     return checks.as_given(np.exp(-_loss_floor(checks.classes(num_classes), checks.finite("scale", scale))))
 
 
+def _separation(count: Floats, margin: ArrayLike, kind: MarginKind) -> Floats:
+    """What a simplex leaves between a target logit with the margin and the others, over s: g(0) + 1/(C−1)."""
+    if kind == "cosine":
+        return count / (count - 1) - checks.between("margin", margin, 0.0, 2.0, "[0, 2]")
+    if kind == "angle":
+        return np.cos(checks.angles("margin", margin)) + 1 / (count - 1)
+    if kind == "factor":
+        return count / (count - 1) + 0.0 * checks.factors("margin", margin)
+    raise InputError(f"kind must be 'cosine', 'angle' or 'factor', but got {kind!r}")
+
+
+@overload
+def joint_scale_bound(num_classes: float, posterior: float, margin: float, kind: MarginKind = "cosine") -> float: ...
 @overload
 def joint_scale_bound(
-    num_classes: float, posterior: float, margin: float, kind: Literal["cosine", "angle"] = "cosine"
-) -> float: ...
-@overload
-def joint_scale_bound(
-    num_classes: ArrayLike, posterior: ArrayLike, margin: ArrayLike, kind: Literal["cosine", "angle"] = "cosine"
+    num_classes: ArrayLike, posterior: ArrayLike, margin: ArrayLike, kind: MarginKind = "cosine"
 ) -> Floats: ...
 def joint_scale_bound(
-    num_classes: ArrayLike, posterior: ArrayLike, margin: ArrayLike, kind: Literal["cosine", "angle"] = "cosine"
+    num_classes: ArrayLike, posterior: ArrayLike, margin: ArrayLike, kind: MarginKind = "cosine"
 ) -> float | Floats:
     """The scale below which no class centre reaches the posterior P with the margin in its logit.
 
-    CosFace's argument for eq. 6 with the margin kept, which the paper's own bound leaves out:
-    `cosine`: s ≥ ln((C−1)P/(1−P)) / (C/(C−1) − m); `angle`: s ≥ ln((C−1)P/(1−P)) / (cos m + 1/(C−1)). It equals eq. 6
-    at m = 0 and grows without limit as m nears what the simplex itself has between its classes: from there on no scale
-    reaches a posterior above 1/C and the bound is infinite (and 0 for a posterior of at most 1/C).
+    CosFace's argument for eq. 6 (arXiv:1801.09414) with the margin kept, which the paper's own bound leaves out: at its
+    centre θ = 0 a class has the logit s·g(0), so that s ≥ ln((C−1)P/(1−P)) / (g(0) + 1/(C−1)).
+    `cosine`: g(0) = 1 − m, s ≥ ln((C−1)P/(1−P)) / (C/(C−1) − m); `angle`: g(0) = cos m; `factor`: g(0) = 1, the margin
+    vanishes at the centre and eq. 6 itself remains. A combined margin cos(m1·θ + m2) − m3 has the bound of the `cosine`
+    1 − cos m2 + m3.
+
+    It equals eq. 6 without a margin and grows without limit as the margin nears what the simplex itself has between its
+    classes: from there on no scale reaches a posterior above 1/C and the bound is infinite (and 0 for a posterior of at
+    most 1/C). Below P = 1/C it is negative: every scale will do.
 
     Args:
         num_classes: Number of classes C.
         posterior: P, the margin included.
-        margin: m, a cosine in [0, 2] or an angle in [0, π] (rad).
-        kind: What the margin is subtracted from: CosFace's `cosine` or ArcFace's `angle`.
+        margin: m, a cosine in [0, 2], an angle in [0, π] (rad) or a factor of at least 1.
+        kind: What the margin acts on: CosFace's `cosine`, ArcFace's `angle` or SphereFace's `factor`.
+
+    Returns:
+        The bound on s (dimensionless, infinite where no scale will do), in the broadcast shape of the arguments.
 
     Raises:
         InputError: If an argument is outside its range.
     """
     count, wanted = checks.classes(num_classes), checks.posteriors(posterior)
-    if kind == "cosine":
-        separation = count / (count - 1) - checks.between("margin", margin, 0.0, 2.0, "[0, 2]")
-    elif kind == "angle":
-        separation = np.cos(checks.angles("margin", margin)) + 1 / (count - 1)
-    else:
-        raise InputError(f"kind must be 'cosine' or 'angle', but got {kind!r}")
-    log_odds, separation = np.broadcast_arrays(_log_odds(count, wanted), separation)
+    log_odds, separation = np.broadcast_arrays(_log_odds(count, wanted), _separation(count, margin, kind))
     apart = separation > 0
     without = np.where(log_odds > 0, np.inf, 0.0)
     return checks.as_given(np.where(apart, log_odds / np.where(apart, separation, 1.0), without))
+
+
+@overload
+def margin_loss_bound(num_classes: float, scale: float, margin: float, kind: MarginKind = "cosine") -> float: ...
+@overload
+def margin_loss_bound(
+    num_classes: ArrayLike, scale: ArrayLike, margin: ArrayLike, kind: MarginKind = "cosine"
+) -> Floats: ...
+def margin_loss_bound(
+    num_classes: ArrayLike, scale: ArrayLike, margin: ArrayLike, kind: MarginKind = "cosine"
+) -> float | Floats:
+    """The least mean loss at a scale and a margin (nats): log(1 + (C−1)·e^{−s·(g(0) + 1/(C−1))}).
+
+    NormFace's Proposition 2 (arXiv:1704.06369) with the margin kept. `cosine` (CosFace, LMCL):
+    log(1 + (C−1)·e^{−s(C/(C−1) − m)}); `angle` (ArcFace): log(1 + (C−1)·e^{−s(cos m + 1/(C−1))}); `factor`
+    (SphereFace): NormFace's own bound, because ψ(m·θ) ≤ cos θ with equality at θ = 0. The counterpart of
+    `joint_scale_bound`: `margin_loss_bound(C, joint_scale_bound(C, P, m), m)` is −ln P.
+
+    It holds for a training set with equally many samples of each class, wherever the features are (for `angle`, where
+    θ + m ≤ π), not for a mini-batch or an imbalanced set, and is attained by a simplex with every feature at its
+    prototype, so only for C ≤ K+1.
+
+    Args:
+        num_classes: Number of classes C.
+        scale: Scale s, of either sign as in `normface_loss_bound`.
+        margin: m, a cosine in [0, 2], an angle in [0, π] (rad) or a factor of at least 1.
+        kind: What the margin acts on.
+
+    Returns:
+        The loss (nats), in the broadcast shape of the arguments.
+
+    Raises:
+        InputError: If an argument is outside its range.
+    """
+    count, s = checks.classes(num_classes), checks.finite("scale", scale)
+    return checks.as_given(np.logaddexp(0.0, np.log(count - 1) - s * _separation(count, margin, kind)))
 
 
 @overload
@@ -139,6 +196,9 @@ def l2softmax_scale_bound(num_classes: ArrayLike, posterior: ArrayLike) -> float
     Args:
         num_classes: Number of classes C, at least 3.
         posterior: Wanted posterior P of a class centre.
+
+    Returns:
+        The bound on α (dimensionless), in the broadcast shape of the arguments.
 
     Raises:
         InputError: If `num_classes` is not a whole number of at least 3 or `posterior` is not in (0, 1).
@@ -162,6 +222,9 @@ def dimension_aware_scale_bound(num_classes: ArrayLike, dim: ArrayLike, posterio
         num_classes: Number of classes C.
         dim: Embedding dimension K.
         posterior: Wanted minimum posterior P of a class centre.
+
+    Returns:
+        The bound on s (dimensionless), in the broadcast shape of the arguments.
 
     Raises:
         InputError: If `num_classes` or `dim` is not a whole number of at least 2 or `posterior` is not in (0, 1).

@@ -1,35 +1,37 @@
 """How far apart C unit vectors in R^K can stand: bounds on the least possible largest cosine."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from hpstudy.theory._checks import Floats
+from hpstudy.theory._known_codes import KNOWN_CODES
 from hpstudy.theory._roots import bisect
 
-# Codes proved optimal whose separation none of the bounds below attains: K, C and 1 − their largest cosine.
-# The 24-cell: de Laat, Leijenhorst, de Muinck Keizer, arXiv:2404.18794. The 600-cell: Cohn, Kumar, arXiv:math/0607446.
-# Kerdock codes: Cohn, de Laat, Leijenhorst, arXiv:2403.16874, K/2 + 1 orthonormal bases and their negatives with
-# cosines 0 and ±1/√K.
-_PROVED_OPTIMAL = (
-    (4, 24, 0.5),
-    (4, 120, 1 - (1 + math.sqrt(5)) / 4),
-    *((4**k, 16**k + 2 * 4**k, 1 - 0.5**k) for k in range(2, 6)),
-)
+
+class SeparationBound(NamedTuple):
+    """An upper bound on 1 − max_{i≠j} W_i·W_j, and whose result it is."""
+
+    value: float
+    source: str
 
 
-def separation_bound(num_classes: int, dim: int) -> float:
+def separation_bound(num_classes: int, dim: int) -> SeparationBound:
     """An upper bound on 1 − max_{i≠j} W_i·W_j over unit W_1 … W_C in R^K: the tightest of those that apply."""
     if num_classes <= dim + 1:
-        return num_classes / (num_classes - 1)
+        return SeparationBound(num_classes / (num_classes - 1), "simplex")
     if dim == 2:
-        return 2 * math.sin(math.pi / num_classes) ** 2
+        return SeparationBound(2 * math.sin(math.pi / num_classes) ** 2, "regular polygon")
     if num_classes <= 2 * dim:
-        return 1.0
+        return SeparationBound(1.0, "Rankin")
     if dim == 3:
-        return _fejes_toth(num_classes)
-    proved = (bound for k, count, bound in _PROVED_OPTIMAL if k == dim and num_classes >= count)
-    return min(_levenshtein(num_classes, dim), *proved, 1.0)
+        general = SeparationBound(_fejes_toth(num_classes), "Fejes Tóth")
+    else:
+        general = SeparationBound(min(_levenshtein(num_classes, dim), 1.0), "Levenshtein")
+    # More classes than an optimal code has are no further apart.
+    known = (code for code in KNOWN_CODES if code.dim == dim and num_classes >= code.num_classes)
+    return min([general, *(SeparationBound(code.separation, code.source) for code in known)], key=lambda b: b.value)
 
 
 def _fejes_toth(num_classes: int) -> float:

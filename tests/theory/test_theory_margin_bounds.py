@@ -8,11 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpstudy.theory import (
+    adacos_cosine_spread_limit,
     arcface_lower_margin,
+    arcface_margin_upper_bound,
     cosface_lower_margin,
     cosface_margin_bound,
     margin_upper_bound,
     sphereface_lower_margin,
+    welch_cosine_bound,
 )
 
 
@@ -122,3 +125,47 @@ def test_lower_margins_take_arrays():
 def test_many_classes_in_few_dimensions_are_still_computed():
     assert margin_upper_bound(10_000_000, 3) == pytest.approx(2 * math.pi / math.sqrt(3) / 10_000_000 * 2, rel=1e-5)
     assert margin_upper_bound(10_000_000, 4) == pytest.approx(1.0456e-4, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("classes", "dim", "expected"),
+    [(3, 2, 2.094395), (10, 9, 1.682137), (10575, 10574, 1.570891), (8, 2, math.pi / 4), (1000, 512, math.pi / 2)],
+)
+def test_arcface_margin_upper_bound_matches_its_oracles(classes, dim, expected):
+    assert arcface_margin_upper_bound(classes, dim) == pytest.approx(expected, abs=1e-6)
+
+
+@given(classes=st.integers(2, 10_000_000))
+def test_arcface_margin_upper_bound_is_the_simplex_angle_or_a_turn_shared(classes):
+    assert arcface_margin_upper_bound(classes, classes) == pytest.approx(math.acos(-1 / (classes - 1)), rel=1e-12)
+    assert arcface_margin_upper_bound(classes, 2) == pytest.approx(2 * math.pi / classes, rel=1e-12)
+
+
+def test_arcface_lower_margin_never_exceeds_its_upper_bound():
+    angle = arcface_margin_upper_bound(100, 16)
+    assert arcface_lower_margin(angle) == angle / 2
+    assert cosface_lower_margin(angle) < margin_upper_bound(100, 16) == pytest.approx(1 - math.cos(angle))
+
+
+def test_welch_cosine_bound_matches_its_oracle():
+    assert welch_cosine_bound(10575, 512) == pytest.approx(0.043113, abs=1e-6)
+    assert welch_cosine_bound([10, 512, 513], 512).tolist() == [0.0, 0.0, pytest.approx(1 / 512)]
+    # Below what dynamic AdaCos bears: evenly spread prototypes of 512 dimensions are safe for CASIA's classes.
+    assert welch_cosine_bound(10575, 512) < adacos_cosine_spread_limit(10575, math.pi / 4)
+
+
+@settings(deadline=None, max_examples=50)
+@given(classes=st.integers(2, 60), dim=st.integers(2, 8), rng=st.integers(0, 2**32 - 1))
+def test_no_unit_prototypes_spread_less_than_welch_says(classes, dim, rng):
+    weight = np.random.default_rng(rng).normal(size=(classes, dim))
+    weight /= np.linalg.norm(weight, axis=1, keepdims=True)
+    cosine = (weight @ weight.T)[~np.eye(classes, dtype=bool)]
+    assert np.sqrt(np.mean(cosine**2)) >= welch_cosine_bound(classes, dim) - 1e-12
+    assert np.abs(cosine).max() >= welch_cosine_bound(classes, dim) - 1e-12
+
+
+def test_welch_is_met_by_orthonormal_bases_together():
+    hadamard = np.array([[1, 1], [1, -1]]) / math.sqrt(2)
+    cosine = np.vstack([np.eye(2), hadamard]) @ np.vstack([np.eye(2), hadamard]).T
+    rms = math.sqrt(np.mean(cosine[~np.eye(4, dtype=bool)] ** 2))
+    assert rms == pytest.approx(welch_cosine_bound(4, 2))

@@ -13,6 +13,7 @@ from hpstudy.theory import (
     implied_posterior,
     joint_scale_bound,
     l2softmax_scale_bound,
+    margin_loss_bound,
     normface_loss_bound,
 )
 
@@ -143,6 +144,84 @@ def test_no_unit_prototypes_ever_break_the_scale_bounds(rng, classes, dim, scale
 def test_joint_bound_is_infinite_where_no_scale_makes_up_for_the_margin():
     assert joint_scale_bound(10, 0.9, [1.0, 10 / 9, 1.5]).tolist() == pytest.approx([39.55004, math.inf, math.inf])
     assert joint_scale_bound(10, 0.05, 1.5) == 0.0
+
+
+@given(classes=CLASSES, posterior=POSTERIORS, margin=st.floats(1, 20))
+def test_a_factor_leaves_cosface_at_the_centre(classes, posterior, margin):
+    expected = pytest.approx(cosface_scale_bound(classes, posterior), rel=1e-12, abs=1e-12)
+    assert joint_scale_bound(classes, posterior, margin, "factor") == expected
+    assert margin_loss_bound(classes, 8.0, margin, "factor") == normface_loss_bound(classes, 8.0)
+
+
+@given(classes=CLASSES, posterior=POSTERIORS, angle=st.floats(0, math.pi / 2))
+def test_an_angle_is_the_cosine_that_it_costs_at_the_centre(classes, posterior, angle):
+    expected = pytest.approx(joint_scale_bound(classes, posterior, angle, "angle"), rel=1e-6, abs=1e-12)
+    assert joint_scale_bound(classes, posterior, 1 - math.cos(angle), "cosine") == expected
+
+
+MARGINS = {"cosine": st.floats(0, 1), "angle": st.floats(0, math.pi / 2), "factor": st.floats(1, 10)}
+
+
+@pytest.mark.parametrize("kind", MARGINS)
+@settings(deadline=None)
+@given(data=st.data(), classes=CLASSES, posterior=POSTERIORS)
+def test_the_loss_floor_and_the_joint_bound_are_one_inequality(kind, data, classes, posterior):
+    margin = data.draw(MARGINS[kind])
+    scale = joint_scale_bound(classes, posterior, margin, kind)
+    if math.isfinite(scale):
+        loss = margin_loss_bound(classes, scale, margin, kind)
+        assert loss == pytest.approx(-math.log(posterior), rel=1e-6, abs=1e-14)
+
+
+@pytest.mark.parametrize("kind", ["cosine", "angle"])
+@given(classes=CLASSES, scale=st.floats(0, 1e4))
+def test_the_loss_floor_without_margin_is_normface(kind, classes, scale):
+    expected = pytest.approx(normface_loss_bound(classes, scale), rel=1e-9, abs=1e-300)
+    assert margin_loss_bound(classes, scale, 0.0, kind) == expected
+
+
+def test_the_loss_floors_have_their_formulas():
+    classes, scale = 10, 5.0
+    for margin, kind, logit in ((0.35, "cosine", 0.65), (0.5, "angle", math.cos(0.5)), (4.0, "factor", 1.0)):
+        expected = math.log1p(9 * math.exp(-scale * (logit + 1 / 9)))
+        assert margin_loss_bound(classes, scale, margin, kind) == pytest.approx(expected, rel=1e-12)
+        # A simplex with every feature at its prototype.
+        logits = np.full((classes, classes), -scale / 9)
+        np.fill_diagonal(logits, scale * logit)
+        loss = np.log(np.exp(logits).sum(axis=1)) - np.diag(logits)
+        assert loss == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["cosine", "angle", "factor"])
+@settings(deadline=None, max_examples=50)
+@given(
+    rng=st.integers(0, 2**32 - 1),
+    classes=st.integers(2, 12),
+    dim=st.integers(2, 6),
+    scale=st.floats(0.1, 40),
+    distance=st.floats(0, 3),
+    margin=st.floats(0, 1),
+)
+def test_no_balanced_features_ever_have_less_loss_than_the_floor(kind, rng, classes, dim, scale, distance, margin):
+    generator = np.random.default_rng(rng)
+    weight = generator.normal(size=(classes, dim))
+    weight /= np.linalg.norm(weight, axis=1, keepdims=True)
+    # Features near their prototypes, pushed off the others' mean or anywhere.
+    features = weight + distance * (generator.normal(size=(classes, dim)) - weight.mean(axis=0))
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    margin = margin + 1 if kind == "factor" else margin
+    cosine = np.clip(features @ weight.T, -1, 1)
+    theta = np.arccos(np.diag(cosine))
+    inside = theta + margin <= math.pi
+    if kind == "angle" and not inside.all():
+        return
+    shifted = {"cosine": 0 * theta, "angle": theta + margin, "factor": theta * margin}[kind]
+    turns = np.floor(shifted / math.pi)
+    target = np.diag(cosine) - margin if kind == "cosine" else (-1.0) ** turns * np.cos(shifted) - 2 * turns
+    logits = scale * cosine
+    np.fill_diagonal(logits, scale * target)
+    loss = np.logaddexp.reduce(logits, axis=1) - np.diag(logits)
+    assert loss.mean() >= margin_loss_bound(classes, scale, margin, kind) * (1 - 1e-9)
 
 
 def test_arrays_broadcast_and_scalars_give_floats():
