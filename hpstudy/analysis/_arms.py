@@ -15,7 +15,7 @@ KEYS = ["condition", "arm"]
 
 
 def margin_of(loss: str) -> str:
-    """Name of the margin part of a loss, given as a catalogue name or as `margin+scale`; empty if unknown."""
+    """Name of the margin part of a loss, a catalogue name or `margin+scale`; empty if it has none or is unknown."""
     if loss in LOSSES:
         return LOSSES[loss].margin
     margin = loss.split("+", 1)[0]
@@ -23,18 +23,16 @@ def margin_of(loss: str) -> str:
 
 
 def margin_unit(loss: str) -> str:
-    """Unit of the loss's m (`cosine`, `rad`, `factor`), empty where it has none."""
-    part = MARGINS.get(margin_of(loss))
+    """Unit of the loss's m (`cosine`, `rad`, `factor`, …), empty where it has none."""
+    part = LOSSES.get(loss) or MARGINS.get(margin_of(loss))
     parameter = part.parameters.get("m") if part else None
     return parameter.unit if parameter else ""
 
 
 def sets_own_scale(loss: str) -> bool:
-    """Whether the scale follows from a rule, so that there is no s to choose (both forms of AdaCos)."""
-    if loss in LOSSES:
-        return "s" not in LOSSES[loss].parameters
-    scale = SCALES.get(loss.split("+", 1)[-1])
-    return scale is not None and "s" not in scale.parameters
+    """Whether the scale follows from a rule or is learned, so that there is no s to search for."""
+    scale = SCALES.get(LOSSES[loss].scale if loss in LOSSES else loss.split("+", 1)[-1])
+    return scale is not None and scale.sets_itself
 
 
 def _kind(trials: pd.DataFrame) -> ArmKind:
@@ -48,8 +46,8 @@ def _kind(trials: pd.DataFrame) -> ArmKind:
 def arm_kinds(trials: pd.DataFrame) -> dict[str, ArmKind]:
     """Kind of every arm, tuned arms first, each group in alphabetical order.
 
-    An arm is `adaptive` if its scale follows from a rule and neither s nor m was chosen for it: AdaCos, fixed or
-    dynamic. The same scale with a searched margin is a tuned arm.
+    An arm is `adaptive` if its scale follows from a rule or is learned, and neither s nor m was chosen for it: AdaCos
+    in all its forms, a learned scale. The same scale with a searched margin is a tuned arm.
     """
     kinds = {str(arm): _kind(rows) for arm, rows in trials.groupby("arm", sort=True)}
     return dict(sorted(kinds.items(), key=lambda item: (item[1] == "adaptive", item[0])))

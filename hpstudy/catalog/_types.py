@@ -21,7 +21,7 @@ class Paper:
 
     def __str__(self) -> str:
         arxiv = f", arXiv:{self.arxiv}" if self.arxiv else ""
-        return f"{self.authors}. {self.title}. {self.venue} {self.year}{arxiv}"
+        return f"{self.authors.removesuffix('.')}. {self.title}. {self.venue} {self.year}{arxiv}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,44 +82,70 @@ class OptionInfo:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MarginInfo:
-    """What a head does to the target cosine before it is scaled."""
+class Part:
+    """What has a name, a formula, and parameters and options."""
 
     name: str
     title: str
     formula: str
-    """The target logit divided by s, as a function of θ_y."""
     parameters: Mapping[str, ParameterInfo]
     options: Mapping[str, OptionInfo]
 
+    @property
+    def defaults(self) -> dict[str, float | str]:
+        """Of every parameter and option."""
+        numbers: dict[str, float | str] = {name: row.default for name, row in self.parameters.items()}
+        return numbers | {name: row.default for name, row in self.options.items()}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ScaleInfo:
+class MarginInfo(Part):
+    """What a head does to the cosines before they are scaled.
+
+    The formula is the target logit divided by s, as a function of θ_y, and the others where they change.
+    """
+
+    reads_norm: bool = False
+    """Whether it depends on ‖x‖."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScaleInfo(Part):
     """What a head multiplies the cosines with."""
 
-    name: str
-    title: str
-    formula: str
-    parameters: Mapping[str, ParameterInfo]
-    options: Mapping[str, OptionInfo]
     adaptive: bool
-    """Whether s changes during training by a rule of its own."""
+    """Whether s changes during training."""
+    sets_itself: bool
+    """Whether s follows from a rule or is learned, so that it stands in the place of a search for s."""
+    reads_norm: bool = False
+    """Whether it depends on ‖x‖ or ‖W_j‖."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LossInfo:
-    """A named loss: a margin, a scale, and what its paper says of them."""
+class CriterionInfo(Part):
+    """A loss of the cosines other than the softmax's: a named loss by itself, or a regulariser of any other."""
 
-    name: str
-    title: str
+    alone: bool
+    """Whether it can train a network by itself; every criterion can be a regulariser."""
     paper: Paper
-    formula: str
+    weight: ParameterInfo
+    """What it is multiplied with as a regulariser."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossInfo(Part):
+    """A named loss: a margin and a scale, or a criterion, and what its paper says of them."""
+
+    paper: Paper
     margin: str
-    """Name of a part in `MARGINS`."""
+    """Name of a part in `MARGINS`; empty for a criterion."""
     scale: str
-    """Name of a part in `SCALES`."""
-    parameters: Mapping[str, ParameterInfo]
-    options: Mapping[str, OptionInfo]
+    """Name of a part in `SCALES`; empty for a criterion."""
+    criterion: str
+    """Name of a part in `CRITERIA`; empty for a margin and a scale."""
     bound: str
     """What theory says of s and m; `hpstudy.theory` computes it."""
     adaptive: bool
+    """Whether s changes during training."""
+    norm_invariant: bool
+    """Whether the loss is the same whatever the norms of embeddings and prototypes."""

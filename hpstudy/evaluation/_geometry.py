@@ -29,7 +29,7 @@ def prototype_geometry(
     scale: float | Tensor,
     embeddings: Tensor,
     labels: Tensor,
-    margin_satisfied: float | Callable[[Tensor, Tensor], Tensor],
+    margin_satisfied: float | Callable[[Tensor, Tensor, Tensor], Tensor],
     *,
     block_size: int = 1024,
 ) -> dict[str, float]:
@@ -43,7 +43,8 @@ def prototype_geometry(
         scale: s, dimensionless.
         embeddings: (N, K) of any norm.
         labels: (N,) int64 in [0, C).
-        margin_satisfied: The fraction itself, or `Margin.satisfied`, to be asked for every embedding.
+        margin_satisfied: The fraction itself, or `Margin.satisfied(cos_target, cos_hardest, norm)`, to be asked for
+            every embedding.
         block_size: Rows and columns of a tile.
 
     Returns:
@@ -67,7 +68,9 @@ def prototype_geometry(
         of_centres = _against_prototypes(centres_PK, present_P, prototypes_CK, s, block_size)
         if callable(margin_satisfied):
             of_samples = _against_prototypes(unit_NK, labels, prototypes_CK, s, block_size)
-            fraction = float(margin_satisfied(of_samples.cos_own_M, of_samples.cos_hardest_M).to(dtype).mean())
+            norm_N = embeddings.to(dtype).norm(dim=1)
+            satisfied = margin_satisfied(of_samples.cos_own_M, of_samples.cos_hardest_M, norm_N)
+            fraction = float(satisfied.to(dtype).mean())
         else:
             fraction = float(margin_satisfied)
         own_PK = prototypes_CK[present_P]

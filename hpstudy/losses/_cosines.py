@@ -1,4 +1,4 @@
-"""Cosines of a batch with the prototypes. Shapes: N samples, C classes, K embedding dimensions."""
+"""Directions, norms and cosines. Shapes: N samples, C classes, K embedding dimensions, M rows of either."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,17 @@ SMALLEST_NORM = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cosines:
-    """What a margin sees of a batch; carries the gradient."""
+class Targets:
+    """What a margin and a scale see of the samples themselves."""
 
-    all_NC: Tensor
-    """cos θ_j of every class."""
-    target_N: Tensor
+    cos_N: Tensor
     """cos θ_y."""
-    labels_N: Tensor
-    """y, int64."""
+    norm_N: Tensor
+    """‖x‖ of the embeddings before they were normalised."""
+
+    def detached(self) -> "Targets":
+        """The same without gradient."""
+        return Targets(cos_N=self.cos_N.detach(), norm_N=self.norm_N.detach())
 
 
 def unit_rows(vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,22 +33,29 @@ def unit_rows(vectors: Tensor) -> tuple[Tensor, Tensor]:
         vectors: (M, K).
 
     Returns:
-        Unit rows (M, K) and norms (M, 1).
+        Unit rows (M, K) and norms (M,).
     """
-    norms = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-    return vectors * ((norms > SMALLEST_NORM) / norms.clamp_min(SMALLEST_NORM)), norms
+    norms = torch.linalg.vector_norm(vectors, dim=1)
+    return vectors * inverse_norms(norms)[:, None], norms
 
 
-def at_least_float32(tensor: Tensor) -> Tensor:
-    """Half precision to float32; float32 and float64 as they are."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+def inverse_norms(norms: Tensor) -> Tensor:
+    """1/norm, and 0 for a vector without direction."""
+    return (norms > SMALLEST_NORM) / norms.clamp_min(SMALLEST_NORM)
 
 
-def batch_cosines(embeddings: Tensor, weight: Tensor, labels: Tensor) -> Cosines:
-    """Cosines of embeddings (N, K) with prototypes (C, K) in the wider of their types, at least float32.
+def common_dtype(*tensors: Tensor) -> torch.dtype:
+    """The widest type among the tensors, at least float32."""
+    dtype = torch.float32
+    for tensor in tensors:
+        dtype = torch.promote_types(dtype, tensor.dtype)
+    return dtype
 
-    Call it with autocast off.
+
+def batch_cosines(embeddings: Tensor, weight: Tensor) -> Tensor:
+    """cos θ_j of embeddings (N, K) with all prototypes (C, K), (N, C), in their wider type, at least float32.
+
+    Differentiable, and as large as it looks; heads go block by block instead. Call it with autocast off.
     """
-    dtype = torch.promote_types(torch.promote_types(embeddings.dtype, weight.dtype), torch.float32)
-    all_NC = unit_rows(embeddings.to(dtype))[0] @ unit_rows(weight.to(dtype))[0].T
-    return Cosines(all_NC=all_NC, target_N=all_NC.gather(1, labels[:, None]).squeeze(1), labels_N=labels)
+    dtype = common_dtype(embeddings, weight)
+    return unit_rows(embeddings.to(dtype))[0] @ unit_rows(weight.to(dtype))[0].T

@@ -23,6 +23,18 @@ class PartSpec(Section):
         return dict(self.__pydantic_extra__)
 
 
+class TermSpec(Section):
+    """A regulariser: its `weight`, parameters and options as plain keys, e.g. `{weight: 0.01, m: 1.0}`."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Setting]
+
+    @property
+    def settings(self) -> dict[str, float | str]:
+        """The plain keys: weight, parameters and options."""
+        return dict(self.__pydantic_extra__)
+
+
 class ArmSpec(Section):
     """One method: a named loss or a margin and a scale, with `search`, or `grid`, or neither.
 
@@ -39,6 +51,8 @@ class ArmSpec(Section):
     """Margin of an arm of parts, e.g. {name: additive_angle, m: 0.3}; m is in the unit of the margin."""
     scale: PartSpec | None = None
     """Scale of an arm of parts, e.g. {name: fixed, s: 30}; s is dimensionless."""
+    regularisers: Annotated[dict[str, TermSpec], Field(min_length=1)] | None = None
+    """Terms added to the loss, by name of the criterion, e.g. {intra: {weight: 1.0}}; searched as `intra.weight`."""
     search: Annotated[dict[str, SearchRange], Field(min_length=1)] | None = None
     """Ranges to search, by parameter (s, m; margin.m or scale.s where both parts have it) or by dotted path of a number
     in training or model, e.g. {s: {log: [2, 64]}, training.optimizer.lr: {log: [0.01, 0.3]}}."""

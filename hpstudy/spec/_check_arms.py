@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from hpstudy.catalog import LOSSES, MARGINS, SCALES, OptionInfo, ParameterInfo
+from hpstudy.catalog import CRITERIA, LOSSES, MARGINS, SCALES, OptionInfo, ParameterInfo, installed_losses
 from hpstudy.spec._arms import ArmSpec, PartSpec
 from hpstudy.spec._draft import Draft, Path
 from hpstudy.spec._fields import ARM_NAME, is_attribute
-from hpstudy.spec._heads import HeadTable, head_table
+from hpstudy.spec._heads import HeadTable, head_table, regulariser_table
 from hpstudy.spec._names import given, listed, nearest
 from hpstudy.spec._units import out_of_range
 
@@ -22,6 +22,7 @@ def check_arm(draft: Draft, name: str, arm: ArmSpec) -> None:
         draft.report(path, f"an arm's name holds {allowed}, but got {given(name)}")
     if draft.has(*path, "search") and draft.has(*path, "grid"):
         draft.report((*path, "grid"), "an arm has search or grid, not both; make two arms of it")
+    _check_regularisers(draft, path, arm)
     named = draft.has(*path, "loss")
     parts = [part for part in ("margin", "scale") if draft.has(*path, part)]
     if named and parts:
@@ -40,12 +41,12 @@ def check_arm(draft: Draft, name: str, arm: ArmSpec) -> None:
 def _check_named(draft: Draft, path: Path, arm: ArmSpec) -> None:
     if arm.loss is None or not draft.trusted(*path, "loss"):
         return
-    if is_attribute(arm.loss):
+    if arm.loss not in LOSSES and (is_attribute(arm.loss) or arm.loss in installed_losses()):
         _check_own(draft, path, arm)
         return
     table = head_table(arm)
     if table is None:
-        known = f"{listed(LOSSES)}, or package.module:attribute"
+        known = f"{listed((*LOSSES, *installed_losses()))}, or package.module:attribute"
         message = f"unknown loss {given(arm.loss)}{nearest(arm.loss, LOSSES)} (known: {known})"
         draft.report((*path, "loss"), message)
         return
@@ -56,10 +57,26 @@ def _check_named(draft: Draft, path: Path, arm: ArmSpec) -> None:
 
 def _check_own(draft: Draft, path: Path, arm: ArmSpec) -> None:
     """The parameters of a user's own loss are its own affair; only doubles can be seen here."""
+    if draft.has(*path, "regularisers"):
+        draft.report((*path, "regularisers"), "a loss of your own takes no regularisers; add the term in its code")
     for section, names in _searched(arm):
         for name in names:
             if name in arm.settings:
                 draft.report((*path, section, name), _both(name, arm.settings[name]))
+
+
+def _check_regularisers(draft: Draft, path: Path, arm: ArmSpec) -> None:
+    for name, term in (arm.regularisers or {}).items():
+        where = (*path, "regularisers", name)
+        table = regulariser_table(name)
+        if table is None:
+            draft.report(where, f"unknown criterion {given(name)}{nearest(name, CRITERIA)} (known: {listed(CRITERIA)})")
+        elif name == arm.loss:
+            draft.report(where, f"{name} is the loss of this arm already")
+        else:
+            _check_settings(
+                draft, where, term.settings, f"regulariser {name}", table.parameters, table.options, other=()
+            )
 
 
 def _check_parts(draft: Draft, path: Path, arm: ArmSpec) -> None:
@@ -143,6 +160,8 @@ def _searched(arm: ArmSpec) -> Iterable[tuple[str, Mapping[str, tuple[float, ...
 
 def _fixed(arm: ArmSpec, place: tuple[str, str]) -> float | str | None:
     part, name = place
+    if part in (arm.regularisers or {}):
+        return (arm.regularisers or {})[part].settings.get(name)
     if arm.loss is not None:
         return arm.settings.get(name)
     spec: PartSpec | None = getattr(arm, part)
@@ -162,9 +181,10 @@ def _unsearchable(name: str, table: HeadTable) -> str:
     if ambiguous:
         return f"both parts have {name!r}; write {' or '.join(ambiguous)}"
     plain = [known for known in table.parameters if "." not in known]
-    if name in (*table.margin.options, *table.scale.options):
+    if table.options(name):
         return f"{name!r} is an option, not a number; fix it, one arm for each value"
-    adaptive = SCALES[table.scale.name].adaptive and name in ("s", "scale.s")
+    scale = table.parts.get("scale")
+    adaptive = scale is not None and SCALES[scale.name].sets_itself and name in ("s", "scale.s")
     why = ": its scale adapts itself" if adaptive else ""
     training = "; or a dotted path such as training.optimizer.lr"
     return f"{table.label} has no {name!r}{why}{nearest(name, plain)} (it has: {listed(plain)}{training})"

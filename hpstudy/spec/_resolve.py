@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from hpstudy.spec._arms import ArmSpec, PartSpec
+from hpstudy.spec._arms import ArmSpec, PartSpec, TermSpec
 from hpstudy.spec._data import absolute
 from hpstudy.spec._heads import filled_parts, head_table
 from hpstudy.spec._paths import SEARCHABLE, Trained
@@ -55,16 +55,17 @@ def _resolved_arm(arm: ArmSpec) -> ArmSpec:
     }
     if table is None:
         return ArmSpec.model_validate({"loss": arm.loss, **arm.settings, **update})
-    margin, scale = filled_parts(arm, table, {})
     searched = {table.place(name) for name in chosen if name in table.parameters}
-    margin = {name: value for name, value in margin.items() if ("margin", name) not in searched}
-    scale = {name: value for name, value in scale.items() if ("scale", name) not in searched}
-    if arm.loss is not None:
-        return ArmSpec.model_validate({"loss": arm.loss, **scale, **margin, **update})
-    parts = {
-        "margin": PartSpec.model_validate({"name": table.margin.name, **margin}),
-        "scale": PartSpec.model_validate({"name": table.scale.name, **scale}),
+    filled = {
+        part: {name: value for name, value in values.items() if (part, name) not in searched}
+        for part, values in filled_parts(arm, table, {}).items()
     }
+    if table.regularisers:
+        update["regularisers"] = {name: TermSpec.model_validate(filled[name]) for name in table.regularisers}
+    if arm.loss is not None:
+        plain = {name: value for part in reversed(list(table.parts)) for name, value in filled[part].items()}
+        return ArmSpec.model_validate({"loss": arm.loss, **plain, **update})
+    parts = {kind: PartSpec.model_validate({"name": part.name, **filled[kind]}) for kind, part in table.parts.items()}
     return ArmSpec.model_validate({**parts, **update})
 
 

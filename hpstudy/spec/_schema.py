@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hpstudy.catalog import LOSSES, MARGINS, SCALES, OptionInfo, ParameterInfo
+from hpstudy.catalog import CRITERIA, LOSSES, MARGINS, SCALES, OptionInfo, ParameterInfo, Part, installed_losses
 from hpstudy.spec._fields import ARM_NAME, ATTRIBUTE, STUDY_NAME
 from hpstudy.spec._paths import FIELDS, SEARCHABLE
 from hpstudy.spec._study_spec import StudySpec
@@ -33,25 +33,25 @@ def study_schema() -> Schema:
             "$ref": f"#/$defs/{kind.capitalize()}",
             "description": field["description"],
         }
+    definitions["TermSpec"] = _term(definitions["TermSpec"])
+    terms = next(
+        entry
+        for entry in definitions["ArmSpec"]["properties"]["regularisers"]["anyOf"]
+        if entry.get("type") == "object"
+    )
+    terms["propertyNames"] = {"enum": list(CRITERIA)}
     return schema
 
 
 def _arm(schema: Schema) -> Schema:
     properties = dict(schema["properties"])
-    owners: dict[str, list[tuple[str, ParameterInfo | OptionInfo]]] = {}
-    for loss in LOSSES.values():
-        takes: Mapping[str, ParameterInfo | OptionInfo] = {**loss.parameters, **loss.options}
-        for name, info in takes.items():
-            owners.setdefault(name, []).append((loss.name, info))
+    owners = _owners(LOSSES)
     names = "; ".join(f"{loss.name}: {loss.title}" for loss in LOSSES.values())
     properties["loss"] = {
         "description": f"{properties['loss']['description']} Known: {names}.",
-        "anyOf": [{"enum": list(LOSSES)}, {"type": "string", "pattern": f"^{ATTRIBUTE.pattern}$"}],
+        "anyOf": [{"enum": [*LOSSES, *installed_losses()]}, {"type": "string", "pattern": f"^{ATTRIBUTE.pattern}$"}],
     }
-    for name, infos in owners.items():
-        first = infos[0][1]
-        kind: Schema = {"type": "number"} if isinstance(first, ParameterInfo) else {"enum": sorted(_options(infos))}
-        properties[name] = {**kind, "description": _by_meaning(infos)}
+    properties |= _settings(owners)
     for section in ("search", "grid"):
         branch = next(entry for entry in properties[section]["anyOf"] if entry.get("type") == "object")
         entry = branch["additionalProperties"]
@@ -62,20 +62,37 @@ def _arm(schema: Schema) -> Schema:
     return {**schema, "properties": properties}
 
 
-def _part(schema: Schema, catalogue: Mapping[str, Any]) -> Schema:
+def _part(schema: Schema, catalogue: Mapping[str, Part]) -> Schema:
     names = "; ".join(f"{info.name}: {info.formula}" for info in catalogue.values())
     name = {"enum": list(catalogue), "description": names}
-    given = {
-        parameter.name: {"type": "number", "description": _described(parameter)}
-        for info in catalogue.values()
-        for parameter in info.parameters.values()
+    return {**schema, "properties": {"name": name, **_settings(_owners(catalogue))}}
+
+
+def _term(schema: Schema) -> Schema:
+    owners = _owners(CRITERIA)
+    owners["weight"] = [(name, info.weight) for name, info in CRITERIA.items()]
+    return {**schema, "properties": _settings(owners)}
+
+
+Owners = dict[str, list[tuple[str, ParameterInfo | OptionInfo]]]
+"""By the name of a setting: which loss or part takes it, and as what."""
+
+
+def _owners(catalogue: Mapping[str, Part]) -> Owners:
+    owners: Owners = {}
+    for part in catalogue.values():
+        takes: dict[str, ParameterInfo | OptionInfo] = {**part.parameters, **part.options}
+        for name, info in takes.items():
+            owners.setdefault(name, []).append((part.name, info))
+    return owners
+
+
+def _settings(owners: Owners) -> Schema:
+    kinds = {
+        name: {"type": "number"} if isinstance(infos[0][1], ParameterInfo) else {"enum": sorted(_options(infos))}
+        for name, infos in owners.items()
     }
-    given |= {
-        option.name: {"enum": list(option.allowed), "description": _described(option)}
-        for info in catalogue.values()
-        for option in info.options.values()
-    }
-    return {**schema, "properties": {"name": name, **given}}
+    return {name: {**kind, "description": _by_meaning(owners[name])} for name, kind in kinds.items()}
 
 
 def _by_meaning(infos: list[tuple[str, ParameterInfo | OptionInfo]]) -> str:

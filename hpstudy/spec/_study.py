@@ -159,10 +159,9 @@ def _head_settings(arm: ArmSpec, params: Mapping[str, float]) -> HeadSettings:
     if table is None:
         assert arm.loss is not None
         return HeadSettings(loss=arm.loss, params={**arm.settings, **params})
-    margin, scale = filled_parts(arm, table, {name: float(value) for name, value in params.items()})
-    return HeadSettings(
-        loss=table.label, margin={"name": table.margin.name, **margin}, scale={"name": table.scale.name, **scale}
-    )
+    filled = filled_parts(arm, table, {name: float(value) for name, value in params.items()})
+    parts = {kind: {"name": part.name, **filled[kind]} for kind, part in table.parts.items()}
+    return HeadSettings(loss=table.label, regularisers={name: filled[name] for name in table.regularisers}, **parts)
 
 
 def _typed(path: str, value: float) -> float:

@@ -47,3 +47,6 @@ class TrainingSpec(Section):
     GPU that has it. Default auto."""
     grad_clip: Annotated[Real, Field(gt=0)] | None = None
     """Largest norm of the gradient; null clips nothing. Default null."""
+    classes_at_once: Annotated[Whole, Field(ge=1)] | None = None
+    """Classes whose cosines the head computes at a time, so that memory does not grow with their number; null keeps the
+    cosines of all classes, which is faster. For 100,000 identities and more. Default null."""

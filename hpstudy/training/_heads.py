@@ -1,28 +1,36 @@
 """The head of a trial from its settings."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
-from hpstudy.losses import build_head, build_head_from_parts
+from hpstudy.losses import HeadOptions, build_head, build_head_from_criterion, build_head_from_parts
 from hpstudy.spec import HeadSettings
 
 
 def build_trial_head(
-    settings: HeadSettings, *, num_classes: int, embedding_dim: int, generator: torch.Generator
+    settings: HeadSettings,
+    *,
+    num_classes: int,
+    embedding_dim: int,
+    generator: torch.Generator,
+    classes_at_once: int | None = None,
 ) -> nn.Module:
-    """Builds the head of a trial: a `CosineHead` of two parts, or whatever a user's own `module:attribute` returns.
+    """Builds the head of a trial: of margin and scale, of a criterion, or whatever a user's own loss returns.
 
     Raises:
         InputError: the user's attribute can't be imported, or a parameter is not allowed.
     """
-    if ":" in settings.loss:
-        return build_head(
-            settings.loss,
-            num_classes=num_classes,
-            embedding_dim=embedding_dim,
-            generator=generator,
-            **settings.params,
-        )
-    return build_head_from_parts(
-        settings.margin, settings.scale, num_classes=num_classes, embedding_dim=embedding_dim, generator=generator
-    )
+    size = {"num_classes": num_classes, "embedding_dim": embedding_dim}
+    options: HeadOptions = {
+        "generator": generator,
+        "regularisers": settings.regularisers,
+        "classes_at_once": classes_at_once,
+    }
+    if settings.criterion:
+        return build_head_from_criterion(settings.criterion, **size, **options)
+    if settings.margin:
+        return build_head_from_parts(settings.margin, settings.scale, **size, **options)
+    params: dict[str, Any] = settings.params
+    return build_head(settings.loss, generator=generator, **size, **params)

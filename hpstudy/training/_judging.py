@@ -1,5 +1,6 @@
 """What a network is judged by: the verification protocol on held-out identities, and the geometry of its prototypes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,13 +99,26 @@ def geometry(model: nn.Module, head: nn.Module, data: TrialData) -> dict[str, fl
     }
 
 
-def angle_histograms(cos_NC: Tensor, labels: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Counts of θ_target and θ_non-target in one-degree bins over a batch's cosines (N, C); NaN is not counted."""
-    degrees = torch.rad2deg(torch.acos(cos_NC.detach().float().clamp(-1, 1)))
-    bins = degrees.clamp(0, HISTOGRAM_BINS - 1).nan_to_num(HISTOGRAM_BINS).long()
-    target = torch.bincount(bins.gather(1, labels[:, None]).flatten(), minlength=HISTOGRAM_BINS + 1)[:-1]
-    everything = torch.bincount(bins.flatten(), minlength=HISTOGRAM_BINS + 1)[:-1]
-    return target.cpu().numpy(), (everything - target).cpu().numpy()
+def angle_histograms(cosine_blocks: Iterable[Tensor], labels: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Counts of θ_target and θ_non-target in one-degree bins over a batch; NaN is not counted.
+
+    Args:
+        cosine_blocks: cos θ_j in blocks (N, B) of classes in order, `HeadOutput.cosine_blocks()`.
+        labels: (N,).
+    """
+    target = torch.zeros(HISTOGRAM_BINS + 1, dtype=torch.int64, device=labels.device)
+    everything = torch.zeros_like(target)
+    first = 0
+    for cos_NB in cosine_blocks:
+        degrees = torch.rad2deg(torch.acos(cos_NB.detach().float().clamp(-1, 1)))
+        bins = degrees.clamp(0, HISTOGRAM_BINS - 1).nan_to_num(HISTOGRAM_BINS).long()
+        everything += torch.bincount(bins.flatten(), minlength=HISTOGRAM_BINS + 1)
+        column = labels - first
+        is_here = (column >= 0) & (column < bins.shape[1])
+        own = bins.gather(1, column.clamp(0, bins.shape[1] - 1)[:, None]).squeeze(1)
+        target += torch.bincount(own.where(is_here, HISTOGRAM_BINS), minlength=HISTOGRAM_BINS + 1)
+        first += bins.shape[1]
+    return target[:-1].cpu().numpy(), (everything - target)[:-1].cpu().numpy()
 
 
 def _impostor_pairs(labels: Tensor) -> int:

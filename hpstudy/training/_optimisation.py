@@ -1,6 +1,7 @@
 """Optimisers and learning-rate schedules by the words of a study file."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,11 +11,19 @@ from hpstudy.spec import OptimizerSpec
 
 
 def make_optimizer(spec: OptimizerSpec, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """SGD with momentum, or AdamW with momentum as its β1, over the network and the head alike."""
+    """SGD with momentum, or AdamW with momentum as its β1, over the network and the head alike.
+
+    A single number that a head learns (a scale, a threshold) is not decayed: towards 0 is nowhere for it.
+    """
+    every = list(parameters)
+    groups: list[dict[str, Any]] = [
+        {"params": [each for each in every if each.ndim], "weight_decay": spec.weight_decay},
+        {"params": [each for each in every if not each.ndim], "weight_decay": 0.0},
+    ]
     if spec.name == "sgd":
-        return torch.optim.SGD(parameters, lr=spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay)
+        return torch.optim.SGD(groups, lr=spec.lr, momentum=spec.momentum)
     if spec.name == "adamw":
-        return torch.optim.AdamW(parameters, lr=spec.lr, betas=(spec.momentum, 0.999), weight_decay=spec.weight_decay)
+        return torch.optim.AdamW(groups, lr=spec.lr, betas=(spec.momentum, 0.999))
     raise AssertionError(f"the study file admits no optimizer {spec.name!r}")
 
 

@@ -92,6 +92,7 @@ class TrialRun:
             num_classes=data.num_classes,
             embedding_dim=settings.model.embedding_dim,
             generator=_generator(request.seed, "head"),
+            classes_at_once=training.classes_at_once,
         ).to(device)
         self._parameters = [*self._model.parameters(), *self._head.parameters()]
         self._optimizer = make_optimizer(training.optimizer, self._parameters)
@@ -176,12 +177,13 @@ class TrialRun:
         begun = time.perf_counter()
         for position, index in enumerate(plan):
             rates.append(float(self._schedule.get_last_lr()[0]))
-            output, grad_norm = self._step(index, noise)
-            ring.push({"loss": output.loss, **output.statistics, "grad_norm": grad_norm})
-            if position >= len(plan) - _HISTOGRAM_BATCHES:
+            output = self._forward(index, noise)
+            if position >= len(plan) - _HISTOGRAM_BATCHES:  # before the step, which changes the prototypes
                 labels = self._data.train_labels[index]
-                for total, counts in zip(histograms, angle_histograms(output.cosines, labels), strict=True):
+                for total, counts in zip(histograms, angle_histograms(output.cosine_blocks(), labels), strict=True):
                     total += counts
+            grad_norm = self._update(output)
+            ring.push({"loss": output.loss, **output.statistics, "grad_norm": grad_norm})
             if ring.is_full or position == len(plan) - 1:
                 chunk: dict[str, NDArray[Any]] = dict(ring.drain())
                 count = len(chunk["loss"])
@@ -201,19 +203,23 @@ class TrialRun:
         rows["implied_p_w"] = _implied_posterior(self._data.num_classes, rows["s"])
         return rows, histograms
 
-    def _step(self, index: Tensor, noise: torch.Generator) -> tuple[HeadOutput, Tensor]:
+    def _forward(self, index: Tensor, noise: torch.Generator) -> HeadOutput:
         images = augment(self._data.train_images[index], self._settings.data.augment, noise)
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, dtype=self._autocast, enabled=self._autocast is not None):
             embeddings = self._model(images)
         output: HeadOutput = self._head(embeddings, self._data.train_labels[index])
+        return output
+
+    def _update(self, output: HeadOutput) -> Tensor:
+        """One step of the optimiser; gives the norm of the gradient before it was clipped."""
         self._optimizer.zero_grad(set_to_none=True)
         output.loss.backward()  # type: ignore[no-untyped-call]
         limit = self._settings.training.grad_clip
         grad_norm = nn.utils.clip_grad_norm_(self._parameters, math.inf if limit is None else limit)
         self._optimizer.step()
         self._schedule.step()
-        return output, grad_norm
+        return grad_norm
 
     def _complete(self, metrics: Mapping[str, float]) -> TrialResult:
         """Measures what is measured once, at the end of a whole trial."""
@@ -247,8 +253,8 @@ class TrialRun:
             loss=head.loss,
             num_classes=self._data.num_classes,
             embedding_dim=self._settings.model.embedding_dim,
-            s=float(head.scale.get("s", math.nan)),
-            m=float(head.margin.get("m", math.nan)),
+            s=head.number("s"),
+            m=head.number("m"),
             status=status,
             cause=cause,
             diverged_step=diverged_step,

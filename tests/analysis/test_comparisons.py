@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from hpstudy.analysis import arm_kinds, chance_level, confirm_summary, margin_unit, paired_comparisons, scores
-from hpstudy.catalog import LOSSES
+from hpstudy.catalog import LOSSES, SCALES
 
 METRIC = "test/tar_at_far_1e-3"
 Confirmed = Callable[..., pd.DataFrame]
@@ -23,7 +23,7 @@ def test_both_forms_of_adacos_count_as_adaptive(confirmed: Confirmed) -> None:
 def test_kind_follows_the_catalogue_for_every_loss(make_trial: MakeTrial) -> None:
     for name, info in LOSSES.items():
         kind = arm_kinds(pd.DataFrame([make_trial("arm", "confirm", 1, 0.5, loss=name)]))["arm"]
-        assert kind == ("fixed" if "s" in info.parameters else "adaptive")
+        assert kind == ("adaptive" if info.scale in SCALES and SCALES[info.scale].sets_itself else "fixed")
         assert margin_unit(name) == (info.parameters["m"].unit if "m" in info.parameters else "")
 
 

@@ -87,7 +87,12 @@ class Silent(torch.nn.Module):
         super().__init__()
 
     def forward(self, embeddings, labels):
-        return HeadOutput(loss=embeddings.sum(), statistics={}, cosines=embeddings, compute_logits=lambda: embeddings)
+        return HeadOutput(
+            loss=embeddings.sum(),
+            statistics={},
+            cosine_blocks=lambda: [embeddings],
+            compute_logits=lambda: embeddings,
+        )
 
 class Broken(Silent):
     def forward(self, embeddings, labels):

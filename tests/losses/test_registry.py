@@ -2,43 +2,71 @@
 
 import inspect
 import sys
+from importlib.metadata import EntryPoint
 from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import hpstudy.losses
-from hpstudy.catalog import LOSSES, MARGINS, SCALES
+from hpstudy.catalog import CRITERIA, LOSSES, MARGINS, SCALES
 from hpstudy.exceptions import InputError
-from hpstudy.losses import MARGIN_CLASSES, SCALE_CLASSES, CosineHead, batch_cosines, build_head, build_head_from_parts
+from hpstudy.losses import (
+    CRITERION_CLASSES,
+    MARGIN_CLASSES,
+    SCALE_CLASSES,
+    CosineHead,
+    CriterionHead,
+    build_head,
+    build_head_from_criterion,
+    build_head_from_parts,
+)
+from hpstudy.losses._prototypes import initial_prototypes
 from hpstudy.testing import random_batch
 
 
-@pytest.mark.parametrize(("classes", "catalogue"), [(MARGIN_CLASSES, MARGINS), (SCALE_CLASSES, SCALES)])
+@pytest.mark.parametrize(
+    ("classes", "catalogue"), [(MARGIN_CLASSES, MARGINS), (SCALE_CLASSES, SCALES), (CRITERION_CLASSES, CRITERIA)]
+)
 def test_classes_match_the_catalogue(classes: Any, catalogue: Any) -> None:
     assert list(classes) == list(catalogue)
     for name, info in catalogue.items():
         assert classes[name].name == name
         taken = inspect.signature(classes[name].__init__).parameters
-        assert set(taken) - {"self", "num_classes", "args", "kwargs"} == {*info.parameters, *info.options}
+        sizes = {"self", "num_classes", "num_here", "args", "kwargs"}
+        assert set(taken) - sizes == {*info.parameters, *info.options}
         for option in info.options.values():
             assert taken[option.name].default == option.default
-        if classes is SCALE_CLASSES:
-            assert classes[name].adaptive == info.adaptive
+
+
+def test_steps_are_taken_by_adaptive_parts_alone() -> None:
+    """A scale that the optimiser or the batch's norms move needs no step; the catalogue calls it adaptive as well."""
+    assert all(SCALES[name].adaptive for name, each in SCALE_CLASSES.items() if each.adaptive)
+    assert {name for name, each in MARGIN_CLASSES.items() if each.adaptive} == {
+        "annealed_multiplicative_angle",
+        "adaface",
+        "curricular",
+    }
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_named_loss_is_its_parts_with_the_catalogues_defaults(name: str) -> None:
     head, info = build_head(name, num_classes=10, embedding_dim=4), LOSSES[name]
     assert isinstance(head, CosineHead)
-    assert (head.margin.name, head.scale.name) == (info.margin, info.scale)
+    if info.criterion:
+        assert isinstance(head, CriterionHead)
+        part = head.criteria[info.criterion]
+    else:
+        assert (head.margin.name, head.scale.name) == (info.margin, info.scale)
+        part = head.margin
     if "s" in info.parameters:
-        assert head.scale.value.item() == info.parameters["s"].default
+        assert head.scale.value.item() == pytest.approx(info.parameters["s"].default)
     if "m" in info.parameters:
-        assert head.margin.m == info.parameters["m"].default
+        assert part.m == info.parameters["m"].default
+    for option, row in info.options.items():
+        assert getattr(part, option) == row.default
     assert head.weight.shape == (10, 4)
     assert (head.num_classes, head.embedding_dim) == (10, 4)
 
@@ -98,11 +126,60 @@ def test_mistakes_are_named(name: str, params: dict[str, Any], message: str) -> 
         ({"name": "none"}, {"name": "fixd"}, r"unknown scale 'fixd', did you mean 'fixed'\?"),
         ({"name": "none", "m": 0.1}, {"name": "fixed"}, "margin 'none' does not take m"),
         ({"name": "none"}, {"name": "adacos_dynamic", "s": 1.0}, "scale 'adacos_dynamic' does not take s"),
+        ({"name": "magface", "l_a": 200.0}, {"name": "fixed"}, "l_a"),
     ],
 )
 def test_mistakes_in_parts_are_named(margin: dict[str, Any], scale: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         build_head_from_parts(margin, scale, num_classes=10, embedding_dim=4)
+
+
+@pytest.mark.parametrize(
+    ("regularisers", "message"),
+    [
+        ({"intro": {}}, r"unknown criterion 'intro', did you mean 'intra'\?"),
+        ({"intra": {"weight": -1.0}}, r"weight must lie in \[0, 10000\]"),
+        ({"intra": {"m": 1.0}}, "regulariser 'intra' does not take m"),
+        ({"angular_triplet": {"m": 20.0}}, "if it is in degrees, write 0.3491"),
+    ],
+)
+def test_mistakes_in_regularisers_are_named(regularisers: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build_head("arcface", num_classes=10, embedding_dim=4, regularisers=regularisers)
+
+
+def test_a_criterion_that_trains_nothing_is_refused_as_a_loss() -> None:
+    with pytest.raises(InputError, match="'intra' trains nothing by itself; give it as a regulariser"):
+        build_head_from_criterion({"name": "intra"}, num_classes=10, embedding_dim=4)
+    with pytest.raises(InputError, match="unknown loss 'intra'"):
+        build_head("intra", num_classes=10, embedding_dim=4)
+
+
+def test_blocks_of_no_class_are_refused() -> None:
+    with pytest.raises(InputError, match="classes_at_once must be at least 1, or None to keep all cosines, but got 0"):
+        build_head("arcface", num_classes=10, embedding_dim=4, classes_at_once=0)
+
+
+def test_cosines_that_are_not_kept_are_refused_once_the_prototypes_moved() -> None:
+    batch = random_batch(num_samples=8, num_classes=10, embedding_dim=4, seed=0)
+    outputs = {}
+    for classes_at_once in (None, 3):
+        head = build_head("cosface", num_classes=10, embedding_dim=4, classes_at_once=classes_at_once)
+        outputs[classes_at_once] = head(*batch)
+        before = outputs[classes_at_once].cosines
+        with torch.no_grad():
+            next(head.parameters()).add_(1.0)
+        if classes_at_once is None:
+            assert torch.equal(outputs[None].cosines, before)
+    with pytest.raises(InputError, match="before the optimiser's step"):
+        _ = outputs[3].cosines
+
+
+def test_rows_of_prototypes_do_not_depend_on_which_are_drawn() -> None:
+    for num_classes, some in ((20_000, range(9_000, 17_000)), (20_000, range(3)), (7, range(3, 5)), (7, range(5, 7))):
+        every = initial_prototypes(range(num_classes), num_classes, 4, torch.Generator().manual_seed(1))
+        rows = initial_prototypes(some, num_classes, 4, torch.Generator().manual_seed(1))
+        assert torch.equal(every[some.start : some.stop], rows)
 
 
 class TestLossFromOutside:
@@ -149,35 +226,43 @@ class TestLossFromOutside:
         with pytest.raises(InputError, match=message):
             build_head(name, num_classes=5, embedding_dim=4)
 
+    def test_an_installed_package_offers_it_by_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        point = EntryPoint(name="their-loss", value="their_losses:head", group="hpstudy.losses")
+        monkeypatch.setattr("hpstudy.catalog._own.entry_points", lambda *, group: [point])
+        assert isinstance(build_head("their-loss", num_classes=5, embedding_dim=4), nn.Linear)
+        with pytest.raises(InputError, match="unknown loss 'their-los', did you mean"):
+            build_head("their-los", num_classes=5, embedding_dim=4)
+
+    def test_it_takes_nothing_of_a_head(self) -> None:
+        with pytest.raises(InputError, match="'their_losses:head' is your own: it takes no regularisers"):
+            build_head("their_losses:head", num_classes=5, embedding_dim=4, regularisers={"intra": {}})
+
     def test_a_call_that_fails_keeps_its_cause(self) -> None:
         with pytest.raises(InputError, match=r"could not be built with num_classes=5, .*'m': 0\.3") as caught:
             build_head("their_losses:head", num_classes=5, embedding_dim=4, m=0.3)
         assert isinstance(caught.value.__cause__, TypeError)
 
 
-class NoSynchronisation(TorchDispatchMode):
-    """Refuses what makes a host wait for its device: reading a value, or a shape that depends on values."""
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        assert func not in (
-            torch.ops.aten._local_scalar_dense.default,
-            torch.ops.aten.nonzero.default,
-            torch.ops.aten.equal.default,
-            torch.ops.aten.is_nonzero.default,
-            torch.ops.aten.masked_select.default,
-        ), f"{func} synchronises"
-        return func(*args, **(kwargs or {}))
-
-
 @pytest.mark.parametrize("margin", MARGIN_CLASSES)
 @pytest.mark.parametrize("scale", SCALE_CLASSES)
 def test_a_step_does_not_synchronise(margin: str, scale: str) -> None:
-    head = build_head_from_parts({"name": margin}, {"name": scale}, num_classes=6, embedding_dim=4)
+    """On the meta device there is nothing to read, so that whatever would make a host wait for its device raises."""
+    head = build_head_from_parts({"name": margin}, {"name": scale}, num_classes=6, embedding_dim=4).to("meta")
+    run_on_meta(head)
+
+
+@pytest.mark.parametrize("criterion", CRITERION_CLASSES)
+def test_a_criterion_does_not_synchronise(criterion: str) -> None:
+    regularisers = {criterion: {}}
+    run_on_meta(build_head("arcface", num_classes=6, embedding_dim=4, regularisers=regularisers).to("meta"))
+
+
+def run_on_meta(head: Any) -> None:
     embeddings, labels = random_batch(num_samples=8, num_classes=6, embedding_dim=4, seed=0)
-    embeddings.requires_grad_()
-    with NoSynchronisation():
-        out = head._output(batch_cosines(embeddings, head.weight, labels))  # without the look at labels on the CPU
-        torch.autograd.grad(out.loss, embeddings)
+    embeddings = embeddings.to("meta").requires_grad_()
+    out = head._output(head._batch(embeddings, labels.to("meta")))  # autocast knows no meta device
+    assert out.loss.is_meta
+    torch.autograd.grad(out.loss, [embeddings, *head.parameters()])
 
 
 def test_facade_is_sorted_and_complete() -> None:

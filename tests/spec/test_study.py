@@ -301,10 +301,11 @@ def test_an_arm_of_parts_and_a_loss_of_the_users():
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_of_the_catalogue_fills_its_parts(loss):
     head = study_of(f"{{x: {{loss: {loss}}}}}").trial_settings("x", "default", {}).head
-    values = {**head.margin, **head.scale}
-    assert head.margin["name"] == LOSSES[loss].margin
-    assert head.scale["name"] == LOSSES[loss].scale
-    assert all(values[name] == info.default for name, info in LOSSES[loss].parameters.items())
+    info = LOSSES[loss]
+    values = {**head.margin, **head.scale, **head.criterion}
+    names = [part.get("name", "") for part in (head.margin, head.scale, head.criterion)]
+    assert names == [info.margin, info.scale, info.criterion]
+    assert values.items() >= info.defaults.items()
 
 
 @pytest.mark.parametrize("margin", MARGINS)
@@ -348,3 +349,22 @@ def test_settings_for_what_the_study_does_not_hold(arguments, message):
     study = study_of("{x: {loss: cosface, search: {s: {log: [2, 64]}, training.epochs: {int: [4, 8]}}}}")
     with pytest.raises(InputError, match=message):
         study.trial_settings(*arguments)
+
+
+def test_regularisers_are_filled_searched_and_kept_in_the_canonical_file():
+    study = study_of(
+        "{x: {loss: arcface, m: 0.3, regularisers: {intra: {}, c_contrastive: {m: 0.8}}, "
+        "search: {s: {log: [8, 64]}, intra.weight: {log: [0.1, 10]}}}}"
+    )
+    head = study.trial_settings("x", "default", {"s": 20.0, "intra.weight": 0.5}).head
+    assert head.regularisers == {"intra": {"weight": 0.5}, "c_contrastive": {"weight": 0.01, "m": 0.8}}
+    assert (head.number("s"), head.number("m")) == (20.0, 0.3)
+    assert study.paper_default_point("x") == {"s": 64.0, "intra.weight": 1.0}
+    again = parse_study(study.resolved_yaml)
+    assert again.resolved_yaml == study.resolved_yaml
+
+
+def test_a_loss_that_an_installed_package_offers_is_known_by_its_name(monkeypatch):
+    monkeypatch.setattr("hpstudy.spec._check_arms.installed_losses", lambda: {"my-loss": "own.losses:Loss"})
+    head = study_of("{x: {loss: my-loss, k: 3}}").trial_settings("x", "default", {}).head
+    assert (head.loss, head.params, head.criterion) == ("my-loss", {"k": 3}, {})

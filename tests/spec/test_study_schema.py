@@ -79,4 +79,4 @@ def test_every_field_is_described():
 def test_units_stand_beside_the_parameters():
     fields = study_schema()["$defs"]["ArmSpec"]["properties"]
     assert all(f"{name}: {info.title}" in fields["loss"]["description"] for name, info in LOSSES.items())
-    assert "arcface: added to the target angle; unit rad" in fields["m"]["description"]
+    assert "arcface, curricularface: added to the target angle; unit rad" in fields["m"]["description"]

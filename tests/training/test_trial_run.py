@@ -1,6 +1,7 @@
 """A trial from first step to result, on a task of seconds."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
+from hpstudy.catalog import LOSSES
 from hpstudy.exceptions import InputError
+from hpstudy.losses import STATISTICS
 from hpstudy.record import TRAJECTORY_COLUMNS, StudyFolder, TrialRequest, TrialResult
 from hpstudy.spec import Study, TrialSettings, parse_study
-from hpstudy.theory import implied_posterior
+from hpstudy.theory import adacos_fixed_scale, implied_posterior
 from hpstudy.training import Objective, TrialData, TrialRun, load_trial_data
 
 CPU = torch.device("cpu")
@@ -183,6 +186,53 @@ def test_a_runaway_scale_ends_the_trial_as_diverged(folder: StudyFolder, data: T
     assert (trajectory["s"].iloc[:-1] <= 1e4).all()
 
 
+@pytest.mark.parametrize("loss", ["adacos_capped", "adacos_geometric", "adacos_ema"])
+def test_a_stabilised_scale_does_not_run_away_where_the_published_one_does(
+    folder: StudyFolder, data: TrialData, loss: str
+) -> None:
+    text = STUDY.replace("embedding_dim: 32", "embedding_dim: 2").replace("lr: 0.1", "lr: 1.0e-6")
+    run = make_run(parse_study(text.replace("{loss: adacos}", f"{{loss: {loss}}}")), folder, data, request("runaway"))
+    assert finish(run).status == "completed"
+    assert folder.trajectory(request("runaway").trial_id)["s"].max() <= 2.0 * adacos_fixed_scale(24) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_trains_and_is_measured(folder: StudyFolder, data: TrialData, loss: str) -> None:
+    text = STUDY.replace("epochs: 3", "epochs: 2").replace("lr: 0.1", "lr: 1.0e-2")
+    run = make_run(parse_study(text.replace("{loss: adacos}", f"{{loss: {loss}}}")), folder, data, request("runaway"))
+    result = finish(run)
+    assert result.status == "completed", result.cause
+    assert result.loss == loss
+    assert math.isnan(result.s) == ("s" not in LOSSES[loss].parameters)
+    assert 0.0 <= result.groups["geometry/margin_satisfied_fraction"] <= 1.0
+    rows = folder.trajectory(request("runaway").trial_id)
+    assert rows[list(STATISTICS)].notna().all(axis=None)
+
+
+def test_regularisers_are_searched_and_change_the_loss(folder: StudyFolder, data: TrialData) -> None:
+    text = STUDY.replace("{loss: adacos}", "{loss: arcface, s: 16, regularisers: {intra: {}, inter: {weight: 0.1}}}", 1)
+    text = text.replace("{loss: adacos}", "{loss: arcface, s: 16, search: {m: {linear: [0, 1]}}}")
+    plain = finish(make_run(parse_study(text), folder, data, request("runaway", m=0.5)))
+    regularised = finish(make_run(parse_study(text), folder, data, request("adacos")))
+    losses = [folder.trajectory(f"{arm}.default.search.s0.000")["loss"].iloc[0] for arm in ("runaway", "adacos")]
+    assert (plain.status, regularised.status) == ("completed", "completed")
+    assert losses[0] + 0.3 < losses[1] < losses[0] + 0.6  # θ_y/π near a half, less 0.1 times a half
+
+
+def test_blocks_of_classes_train_to_the_same_numbers(folder: StudyFolder, data: TrialData) -> None:
+    text = STUDY.replace("epochs: 3", "epochs: 2, classes_at_once: 7").replace("name: toy", "name: again")
+    kept = finish(make_run(parse_study(STUDY.replace("epochs: 3", "epochs: 2")), folder, data, request(s=12.0, m=0.2)))
+    rows = folder.trajectory(request().trial_id)
+    again = StudyFolder(folder.path.parent, "again")
+    blocks = finish(make_run(parse_study(text), again, data, request(s=12.0, m=0.2)))
+    assert blocks.objective == pytest.approx(kept.objective, abs=0.02)
+    columns = ["loss", *STATISTICS]
+    assert np.allclose(again.trajectory(request().trial_id)[columns], rows[columns], rtol=1e-3, atol=1e-5)
+    histograms = [each.epochs(request().trial_id)["theta_target_histogram"].iloc[0] for each in (folder, again)]
+    assert sum(histograms[0]) == sum(histograms[1])
+    assert np.abs(np.subtract(*histograms)).sum() <= 4
+
+
 def test_a_non_finite_loss_ends_the_trial_as_diverged(folder: StudyFolder, data: TrialData) -> None:
     text = STUDY.replace("lr: 0.1", "lr: 1.0e+38")
     result = finish(make_run(parse_study(text), folder, data, request(s=12.0, m=0.2)))
@@ -224,7 +274,12 @@ class Plain(nn.Module):
         logits = self.linear(embeddings)
         statistics = {name: torch.zeros(()) for name in STATISTICS}
         loss = nn.functional.cross_entropy(logits, labels)
-        return HeadOutput(loss=loss, statistics=statistics, cosines=logits.detach(), compute_logits=lambda: logits)
+        return HeadOutput(
+            loss=loss,
+            statistics=statistics,
+            cosine_blocks=lambda: [logits.detach()],
+            compute_logits=lambda: logits,
+        )
 
 plain_softmax = Plain
 """

@@ -1,20 +1,19 @@
 """Additive angular margin (ArcFace)."""
 
-import math
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from hpstudy.catalog import MARGINS
-from hpstudy.losses.margins._angles import sine
+from hpstudy.losses.margins._angles import as_offset, shifted_cosine_past_pi
 from hpstudy.losses.margins._base import TargetMargin
 
 
 class AdditiveAngleMargin(TargetMargin):
     """ψ = cos(θ_y + m); ArcFace (Deng et al., CVPR 2019), eq. 3.
 
-    Computed as cos θ cos m − sin θ sin m: no arc cosine, no loss of precision.
+    What stands for it where θ + m > π is nowhere in the paper, and public codes differ. At m = 0 all rules are the
+    cosine itself.
 
     Args:
         m: Margin in radians.
@@ -23,7 +22,9 @@ class AdditiveAngleMargin(TargetMargin):
             trains.
         past_pi: Where θ + m > π. `monotone`: ψ keeps falling, −cos(θ+m) − 2, continuously differentiable; `clamp`:
             ψ = −1, so that its exact gradient is 0; `wrap`: cos(θ+m) as it is, which rises again, as ArcFace's public
-            code computes.
+            code computes now; `linear`: cos θ − m·sin m, a step down at π − m (from −1 to −1.117 at m = 0.5), as in
+            ArcFace's older and CurricularFace's code. `easy` concerns half the circle: cos θ itself, no margin, where
+            θ ≥ π/2, a step up from −sin m to 0, as in MagFace's code.
 
     Raises:
         InputError: If m is outside the catalogue's hard range, or an option is none of its choices.
@@ -36,7 +37,7 @@ class AdditiveAngleMargin(TargetMargin):
         *,
         m: float,
         gradient: Literal["exact", "detached"] = "exact",
-        past_pi: Literal["monotone", "clamp", "wrap"] = "monotone",
+        past_pi: Literal["monotone", "clamp", "wrap", "linear", "easy"] = "monotone",
     ) -> None:
         super().__init__()
         info = MARGINS[self.name]
@@ -46,18 +47,10 @@ class AdditiveAngleMargin(TargetMargin):
 
     def target(self, cos: Tensor) -> Tensor:
         """cos(θ_y + m) under the two options."""
-        if self.gradient == "detached":
-            return cos + (self._value(cos.detach()) - cos.detach())
-        return self._value(cos)
+        return as_offset(self._value, cos) if self.gradient == "detached" else self._value(cos)
 
     def _value(self, cos: Tensor) -> Tensor:
-        cos_sum = cos * math.cos(self.m) - sine(cos) * math.sin(self.m)
-        if self.past_pi == "wrap":
-            return cos_sum
-        before_pi = cos >= -math.cos(self.m)
-        if self.past_pi == "clamp":
-            return torch.where(before_pi, cos_sum, -1.0)
-        return torch.where(before_pi, cos_sum, -cos_sum - 2.0)
+        return shifted_cosine_past_pi(cos, self.m, self.past_pi)
 
     def extra_repr(self) -> str:
         """The margin with its unit, and the options."""

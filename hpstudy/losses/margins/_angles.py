@@ -10,6 +10,9 @@ about twice the true one. Clamping the cosine itself (to 1 − 1e-7, say) would 
 clamp, and do nothing at all in float16.
 """
 
+import math
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -38,3 +41,43 @@ def monotone_cosine(angle: Tensor) -> Tensor:
     k = (angle.detach() / torch.pi).floor()
     sign = 1.0 - 2.0 * k.remainder(2.0)
     return sign * angle.cos() - 2.0 * k
+
+
+def shifted_cosine(cos: Tensor, m: Tensor | float) -> Tensor:
+    """cos(θ + m) as cos θ cos m − sin θ sin m: no arc cosine, no loss of precision.
+
+    Args:
+        cos: cos θ.
+        m: Radians of any sign; a tensor may carry gradient.
+    """
+    if isinstance(m, Tensor):
+        return cos * m.cos() - sine(cos) * m.sin()
+    return cos * math.cos(m) - sine(cos) * math.sin(m)
+
+
+def shifted_cosine_past_pi(cos: Tensor, m: Tensor | float, rule: str) -> Tensor:
+    """cos(θ + m), and what stands for it where θ + m > π.
+
+    Args:
+        cos: cos θ.
+        m: Radians in [0, π/2]; a tensor may carry gradient.
+        rule: `monotone`: −cos(θ+m) − 2, which keeps falling and is continuously differentiable; `clamp`: −1; `wrap`:
+            cos(θ+m) as it is; `linear`: cos θ − m·sin m, a step down; `easy`: as `wrap`, and cos θ itself where
+            θ ≥ π/2, a step up.
+    """
+    shifted = shifted_cosine(cos, m)
+    if rule == "wrap":
+        return shifted
+    if rule == "easy":
+        return torch.where(cos > 0.0, shifted, cos)
+    cos_m, sin_m = (m.cos(), m.sin()) if isinstance(m, Tensor) else (math.cos(m), math.sin(m))
+    if rule == "linear":
+        return torch.where(cos > -cos_m, shifted, cos - m * sin_m)
+    past = torch.full_like(shifted, -1.0) if rule == "clamp" else -shifted - 2.0
+    return torch.where(cos >= -cos_m, shifted, past)
+
+
+def as_offset(function: Callable[[Tensor], Tensor], cos: Tensor) -> Tensor:
+    """The function's value with slope 1: the margin as an offset that gradients do not see."""
+    fixed = cos.detach()
+    return cos + (function(fixed) - fixed)

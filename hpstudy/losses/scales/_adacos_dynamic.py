@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hpstudy.losses.scales._adacos_fixed import initial_scale
-from hpstudy.losses.scales._base import Scale, TargetStatistics
+from hpstudy.losses.scales._base import BufferedScale, TargetStatistics
 
 
 def log_mean_exp(log_b_N: Tensor) -> Tensor:
@@ -16,7 +16,7 @@ def log_mean_exp(log_b_N: Tensor) -> Tensor:
 
 
 def dynamic_scale(*, log_b_avg: Tensor, theta_med: Tensor) -> Tensor:
-    """s = log B_avg / cos(min(π/4, θ_med)).
+    """s = log B_avg / cos(min(π/4, θ_med)); AdaCos (Zhang et al., CVPR 2019, arXiv:1905.00292).
 
     Args:
         log_b_avg: log B_avg at the scale before this step, 0-d.
@@ -25,7 +25,7 @@ def dynamic_scale(*, log_b_avg: Tensor, theta_med: Tensor) -> Tensor:
     return log_b_avg / theta_med.clamp_max(math.pi / 4).cos()
 
 
-class AdaCosDynamicScale(Scale):
+class AdaCosDynamicScale(BufferedScale):
     """s_t = log B_avg(s_{t−1}) / cos(min(π/4, θ_med)), s_0 = √2·log(C − 1); AdaCos (Zhang et al., CVPR 2019).
 
     B_avg takes the previous s and the current cosines of non-targets, θ_med is the lower median over the targets of the
@@ -46,12 +46,12 @@ class AdaCosDynamicScale(Scale):
         super().__init__(initial_scale(num_classes))
 
     @classmethod
-    def for_classes(cls, num_classes: int, **params: Any) -> Self:
-        """The scale for C classes; it takes no other parameter."""
+    def for_classes(cls, num_classes: int, num_here: int, **params: Any) -> Self:
+        """The scale for C classes."""
+        del num_here
         return cls(num_classes=num_classes, **params)
 
-    def step(self, batch: TargetStatistics) -> Tensor:
+    def step(self, batch: TargetStatistics) -> None:
         """Set s from one batch; a non-finite batch gives a non-finite s, for the trainer to see."""
-        s = dynamic_scale(log_b_avg=log_mean_exp(batch.log_b_N), theta_med=torch.median(batch.theta_target_N))
-        self.value.copy_(s)
-        return self.value
+        log_b_avg, theta_med = log_mean_exp(batch.log_b_N), torch.median(batch.theta_target_N)
+        self.value.copy_(dynamic_scale(log_b_avg=log_b_avg, theta_med=theta_med))

@@ -4,7 +4,7 @@ import math
 from typing import Any, Self
 
 from hpstudy.exceptions import InputError
-from hpstudy.losses.scales._base import Scale
+from hpstudy.losses.scales._base import BufferedScale
 
 
 def initial_scale(num_classes: int) -> float:
@@ -21,7 +21,7 @@ def initial_scale(num_classes: int) -> float:
     return math.sqrt(2.0) * math.log(num_classes - 1)
 
 
-class AdaCosFixedScale(Scale):
+class AdaCosFixedScale(BufferedScale):
     """s = √2·log(C − 1) = log(C − 1)/cos(π/4); AdaCos (Zhang et al., CVPR 2019).
 
     Args:
@@ -37,6 +37,7 @@ class AdaCosFixedScale(Scale):
         super().__init__(initial_scale(num_classes))
 
     @classmethod
-    def for_classes(cls, num_classes: int, **params: Any) -> Self:
+    def for_classes(cls, num_classes: int, num_here: int, **params: Any) -> Self:
         """The scale for C classes; it takes no other parameter."""
+        del num_here
         return cls(num_classes=num_classes, **params)

@@ -1,10 +1,10 @@
 """A scale given by the user."""
 
 from hpstudy.catalog import SCALES
-from hpstudy.losses.scales._base import Scale
+from hpstudy.losses.scales._base import BufferedScale
 
 
-class FixedScale(Scale):
+class FixedScale(BufferedScale):
     """s stays what it was given.
 
     Args:
