@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -21,8 +22,8 @@ def compute(classes: int, dim: int, posteriors: Sequence[float], margins: Sequen
     Raises:
         InputError: If an argument is outside its range.
     """
-    upper = theory.margin_upper_bound(classes, dim)
-    neighbour = math.acos(max(-1.0, 1 - upper))
+    optimum = theory.margin_optimum(classes, dim)
+    neighbour = _angle(optimum.upper)
     fixed = theory.adacos_fixed_scale(classes)
     points = {degrees: theory.adacos_fixed_points(classes, dim, math.radians(degrees)) for degrees in _ANGLES_DEG}
     return {
@@ -39,7 +40,7 @@ def compute(classes: int, dim: int, posteriors: Sequence[float], margins: Sequen
         "scale": [_scale_bounds(classes, dim, posterior, margins) for posterior in posteriors],
         "margin": {
             "paper": theory.cosface_margin_bound(classes, dim),
-            "upper": upper,
+            **asdict(optimum),
             "neighbour_angle": neighbour,
             "cosface_lower": theory.cosface_lower_margin(neighbour),
             "arcface_lower": theory.arcface_lower_margin(neighbour),
@@ -70,12 +71,17 @@ def _scale_bounds(classes: int, dim: int, posterior: float, margins: Sequence[fl
     }
 
 
+def _angle(separation: float) -> float:
+    """The angle of an ArcFace margin that asks as much as a cosine margin of `separation`."""
+    return math.acos(max(-1.0, 1 - separation))
+
+
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
 def show(report: dict[str, Any]) -> None:
-    """Prints `compute`'s numbers."""
+    """Prints `compute`'s numbers and the files of `plots`."""
     console = Console(highlight=False)
     classes, dim = report["num_classes"], report["dim"]
     regime = "C ≤ K + 1" if classes <= dim + 1 else "C > K + 1"
@@ -84,6 +90,8 @@ def show(report: dict[str, Any]) -> None:
     console.print(_scale_table(report["scale"]))
     console.print(_margin_table(report["margin"], classes, dim))
     console.print(_adacos_table(report["adacos"], classes <= dim + 1))
+    for path in report["plots"]:
+        console.print(Text(path, style="bold"), soft_wrap=True)
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -117,12 +125,18 @@ def _scale_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _margin_table(row: dict[str, float], classes: int, dim: int) -> Table:
+def _margin_table(row: dict[str, Any], classes: int, dim: int) -> Table:
     angle = row["neighbour_angle"]
     strict = "m ≤" if dim == 2 or classes <= dim + 1 else "m ≪"
     table = _table("m and its limits", "bound", "cosine", "rad", "factor")
     table.add_row(f"CosFace, eq. 7 ({strict})", _number(row["paper"]), "", "")
-    table.add_row("sharp upper bound", _number(row["upper"]), _number(angle), "")
+    if row["exact"]:
+        table.add_row(f"most that prototypes permit ({row['source']})", _number(row["upper"]), _number(angle), "")
+    else:
+        table.add_row(f"no prototypes permit more ({row['upper_source']})", _number(row["upper"]), _number(angle), "")
+        if row["lower"] is not None:
+            reached = _number(row["lower"]), _number(_angle(row["lower"]))
+            table.add_row(f"a known code permits ({row['source']})", *reached, "")
     table.add_row(
         f"least m for classes tighter than their gaps, neighbours at {math.degrees(angle):.1f}°",
         _number(row["cosface_lower"]),

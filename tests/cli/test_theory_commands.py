@@ -1,13 +1,14 @@
 """`hpstudy losses` and `hpstudy bounds` on an app of their own."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from hpstudy.catalog import LOSSES
-from hpstudy.cli._curve import braille_curve
+from hpstudy.cli import _bounds_view
 from hpstudy.cli._theory import bounds, losses
 from hpstudy.exceptions import InputError
 
@@ -24,36 +25,6 @@ def run(*arguments):
 
 def as_json(*arguments):
     return json.loads(run(*arguments, "--json").splitlines()[-1])
-
-
-def test_losses_lists_the_family():
-    text = run("losses")
-    for info in LOSSES.values():
-        assert info.name in text
-        assert info.margin in text
-    for word in ("cosine", "rad", "factor", "0.35", "2 … 128", "arXiv:1801.09414", "eq. 6"):
-        assert word in text
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_losses_shows_one(name):
-    text = " ".join(run("losses", name).split())
-    for part in (LOSSES[name].title, LOSSES[name].formula, str(LOSSES[name].paper), LOSSES[name].bound):
-        assert " ".join(part.split()) in text
-    assert "C = 1000" in text
-    assert "180°" in text
-
-
-def test_losses_as_json():
-    rows = as_json("losses")["losses"]
-    assert [row["name"] for row in rows] == list(LOSSES)
-    row = as_json("losses", "arcface")
-    assert row["parameters"]["m"]["unit"] == "rad"
-    assert row["options"]["past_pi"]["default"] == "monotone"
-    assert len(row["curve"]["theta_deg"]) == len(row["curve"]["posterior"])
-    assert row["curve"]["posterior"][0] > 0.99
-    # cos(θ + 1/2) = log(999)/64
-    assert row["curve"]["half_at_deg"] == pytest.approx(55.1, abs=0.1)
 
 
 def test_bounds_prints_the_oracles():
@@ -99,9 +70,58 @@ def test_bounds_take_any_size(classes, dim):
     assert as_json("bounds", "--classes", classes, "--dim", dim)["num_classes"] == int(classes)
 
 
+def test_bounds_takes_c_and_k_by_position_too():
+    assert run("bounds", "300", "256") == run("bounds", "--classes", "300", "--dim", "256")
+    assert run("bounds", "300", "--dim", "256") == run("bounds", "300", "256")
+
+
+def test_bounds_says_how_well_the_largest_margin_is_known():
+    assert as_json("bounds", "300", "256")["margin"]["exact"]
+    assert "most that prototypes permit (Rankin)" in run("bounds", "300", "256")
+    row = as_json("bounds", "10575", "512")["margin"]
+    assert not row["exact"]
+    assert row["lower"] == pytest.approx(0.9375)
+    text = " ".join(run("bounds", "10575", "512").split())
+    assert "no prototypes permit more (Levenshtein) 0.975405" in text
+    assert "a known code permits" in text
+
+
+def test_bounds_draws_what_it_prints(tmp_path):
+    files = [str(tmp_path / name) for name in ("a.png", "a.svg", "a.pdf")]
+    options = [word for file in files for word in ("--plot", file)]
+    report = as_json("bounds", "8", "2", *options)
+    assert report.pop("plots") == files
+    plain = as_json("bounds", "8", "2")
+    assert plain.pop("plots") == []
+    assert report == plain
+    assert sorted(str(path) for path in tmp_path.iterdir()) == sorted(files)
+    assert run("bounds", "8", "2", "--plot", files[0]).splitlines()[-1] == files[0]
+
+
+@pytest.mark.parametrize(("name", "message"), [("a.jpg", "ends in .jpg"), ("missing/a.png", "there is no folder")])
+def test_bounds_refuses_a_plot_before_it_computes(name, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(_bounds_view, "compute", lambda *_: pytest.fail("computed"))
+    result = CliRunner().invoke(app, ["bounds", "8", "2", "--plot", str(tmp_path / name)])
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
+    assert (result.stdout, list(tmp_path.iterdir())) == ("", [])
+
+
+def test_bounds_without_a_plot_loads_no_drawing():
+    code = (
+        "import sys; from hpstudy.cli import app; app(['bounds', '8', '2', '--json'], standalone_mode=False);"
+        "print(*({'matplotlib', 'seaborn', 'pandas', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("bounds",), "C is missing: give both as in `hpstudy bounds 10575 512`"),
+        (("bounds", "--classes", "10"), "K is missing"),
+        (("bounds", "12", "16", "--classes", "10"), "C is given twice, as 12 and as --classes 10: give it once"),
         (("losses", "cosfase"), "did you mean 'cosface'"),
         (("losses", "cosfase", "--json"), "did you mean 'cosface'"),
         (("bounds", "--classes", "1", "--dim", "16"), "num_classes must be a whole number of at least 2, but got 1"),
@@ -121,8 +141,3 @@ def test_bad_input_is_refused_in_one_line(arguments, message):
 @pytest.mark.parametrize("command", ["losses", "bounds"])
 def test_help_has_an_example(command):
     assert f"Example: `hpstudy {command} " in " ".join(run(command, "--help").split())
-
-
-def test_braille_curve_fills_gaps_and_keeps_to_its_box():
-    assert braille_curve([1.0, 1.0, 0.0, 0.0], 2) == ["⠉⡆", "⠀⣇"]
-    assert braille_curve([2.0, -1.0], 1) == ["⢱"]
