@@ -1,5 +1,7 @@
 """The head: normalise, margin, scale, cross-entropy. Shapes: N samples, C classes, K embedding dimensions."""
 
+import functools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -109,8 +111,8 @@ class CosineHead(nn.Module):
 
     def _output(self, batch: "_Batch") -> HeadOutput:
         if self.training and self.margin.adaptive:
-            rows = self.parallel.gathered(torch.stack([batch.cos_N, batch.norm_N.detach()], dim=1))
-            self.margin.step(Targets(cos_N=rows[:, 0], norm_N=rows[:, 1]))
+            cos_G, norm_G = self.parallel.gathered(batch.cos_N, batch.norm_N.detach())
+            self.margin.step(Targets(cos_N=cos_G, norm_N=norm_G))
         logits, log_b_before_N = self._scaled(batch)
         nontarget = self.margin.nontarget(Targets(cos_N=batch.cos_N, norm_N=batch.norm_N.detach()))
         log_b = _log_b(logits)
@@ -144,7 +146,7 @@ class CosineHead(nn.Module):
             square_sum=values[SQUARE_SUM],
         )
         return HeadOutput(
-            loss=torch.stack(list(terms.values())).sum(),
+            loss=functools.reduce(operator.add, terms.values()),
             statistics=record.gathered(self.parallel).statistics(self.num_classes),
             cosine_blocks=batch.product.cosine_blocks,
             compute_logits=lambda: self._logits(batch, logits, psi_N, nontarget),
@@ -159,8 +161,8 @@ class CosineHead(nn.Module):
             return logits, None
         (log_b_N,) = measure(batch.product, [_log_b(logits)], batch.cos_N, self.parallel)
         with torch.no_grad():
-            rows = self.parallel.gathered(torch.stack([target_angles(batch.cos_N), log_b_N], dim=1))
-            self.scale.step(TargetStatistics(theta_target_N=rows[:, 0], log_b_N=rows[:, 1]))
+            theta_G, log_b_G = self.parallel.gathered(target_angles(batch.cos_N), log_b_N)
+            self.scale.step(TargetStatistics(theta_target_N=theta_G, log_b_N=log_b_G))
         return self.scale(batch.norm_N, prototypes), log_b_N
 
     def _main_sum(

@@ -3,7 +3,6 @@
 Shapes: N samples of this rank, G samples that the loss is taken over, C classes.
 """
 
-from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 from hpstudy.exceptions import InputError
 
 
-class Parallel(ABC):
+class Parallel:
     """What a head asks of the other ranks.
 
     A head's statistics and its adaptive parts follow the global batch: θ_med is the median of all its target angles
@@ -45,9 +44,9 @@ class Parallel(ABC):
         """As `of_owners`, for what meets the prototypes again."""
         return value
 
-    @abstractmethod
-    def gathered(self, per_sample: Tensor) -> Tensor:
-        """One row a sample of `batch` to one row a sample of the global batch, without gradient."""
+    def gathered(self, *per_sample: Tensor) -> tuple[Tensor, ...]:
+        """One number a sample of `batch` to one number a sample of the global batch, in one call for all vectors."""
+        return per_sample
 
     def total(self, value: Tensor) -> Tensor:
         """The sum over the ranks that share the classes, without gradient."""
@@ -64,10 +63,6 @@ class Parallel(ABC):
 
 class OneProcess(Parallel):
     """Everything is here."""
-
-    def gathered(self, per_sample: Tensor) -> Tensor:
-        """The rows as they are."""
-        return per_sample
 
 
 class DataParallel(Parallel):
@@ -86,9 +81,9 @@ class DataParallel(Parallel):
         self.group = _initialised(group)
 
     @torch.no_grad()
-    def gathered(self, per_sample: Tensor) -> Tensor:
-        """The rows of all ranks, in the order of ranks."""
-        return _all_gather(per_sample, self.group)
+    def gathered(self, *per_sample: Tensor) -> tuple[Tensor, ...]:
+        """The samples of all ranks, in the order of ranks."""
+        return _all_gather(torch.stack(per_sample, dim=1), self.group).unbind(1)
 
 
 class ClassShards(Parallel):
@@ -139,10 +134,6 @@ class ClassShards(Parallel):
         """The sum over ranks; backward sums the gradients too."""
         summed: Tensor = _Sum.apply(value, self.group, True)  # type: ignore[no-untyped-call]
         return summed
-
-    def gathered(self, per_sample: Tensor) -> Tensor:
-        """The rows as they are: `batch` has gathered them."""
-        return per_sample
 
     @torch.no_grad()
     def total(self, value: Tensor) -> Tensor:

@@ -44,9 +44,8 @@ class SampleRecord:
 
     def gathered(self, parallel: Parallel) -> "SampleRecord":
         """The record of the global batch, (G,)."""
-        columns = [getattr(self, name) for name in self.__slots__]
-        rows = parallel.gathered(torch.stack([column.expand_as(self.theta_target) for column in columns], dim=1))
-        return SampleRecord(**dict(zip(self.__slots__, rows.unbind(1), strict=True)))
+        columns = [getattr(self, name).expand_as(self.theta_target) for name in self.__slots__]
+        return SampleRecord(**dict(zip(self.__slots__, parallel.gathered(*columns), strict=True)))
 
     def statistics(self, num_classes: int) -> dict[str, Tensor]:
         """The seven columns of the trajectory that a head knows, 0-d, on the device.
