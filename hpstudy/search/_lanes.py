@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpstudy.record import TrialRequest
 from hpstudy.search._early_stopping import EarlyStopping, NoStopping, make_early_stopping
-from hpstudy.search._samplers import make_distributions, make_sampler
+from hpstudy.search._samplers import BLIND_TO_PRUNED, forget_draw, make_distributions, make_sampler
 from hpstudy.seeds import derive_seed
 from hpstudy.spec import SearchRange, SearchSpec
 
@@ -35,15 +35,19 @@ class SearchLane:
     """One search: an arm in a condition under one search seed, over one Optuna study of its own.
 
     Every draw is seeded by the lane and the number of the trial, so a search that was killed and continued asks for the
-    same points as one that never was. Ownership: one thread of one driver.
+    same points as one that never was. The budget is what the study file gives every search, however its trials end;
+    with sampler `grid` it is the known points and the factorial, never more than that. Ownership: one thread of one
+    driver.
 
     Args:
         arm: The arm's name.
         condition: The condition's id.
         search_seed: Seeds the sampler and the training of this search.
-        space: Searched parameters; empty for a grid.
-        grid: Points to run as listed; empty for a search.
+        space: Searched parameters; empty for an arm's own grid.
+        grid: Points of an arm's own grid, to run as listed; empty for a search.
         known_points: Points to try before the sampler chooses.
+        factorial: What sampler `grid` tries after them, in an order drawn for the search: early stopping then compares
+            trials from all over the ranges. Empty for any other sampler.
         spec: Budget, sampler and early stopping.
         storage: The study's journal.
         lookup: Results that the record already holds.
@@ -58,6 +62,7 @@ class SearchLane:
         space: Mapping[str, SearchRange],
         grid: Sequence[Mapping[str, float]],
         known_points: Sequence[Mapping[str, float]],
+        factorial: Sequence[Mapping[str, float]],
         spec: SearchSpec,
         storage: JournalStorage,
         lookup: Lookup,
@@ -66,7 +71,8 @@ class SearchLane:
         self.condition = condition
         self.phase = "grid" if grid else "search"
         self.search_seed = search_seed
-        self.budget = len(grid) or spec.trials
+        listed = len(known_points) + len(factorial)
+        self.budget = len(grid) or (listed if spec.sampler == "grid" else spec.trials)
         self._sampler = spec.sampler
         self._name = f"{arm}.{condition}.{self.phase}.s{search_seed}"
         self._early_stopping: EarlyStopping = NoStopping() if grid else make_early_stopping(spec.early_stopping)
@@ -83,10 +89,16 @@ class SearchLane:
         else:
             self._distributions = make_distributions(space)
             enqueued = [(point, "paper default") for point in known_points]
-        for point, origin in enqueued:
-            self._study.enqueue_trial(dict(point), user_attrs={"origin": origin}, skip_if_exists=True)
+            enqueued += [(point, "grid") for point in self._shuffled(factorial)]
+        # They are the first trials of the journal; a driver may have been killed while writing them.
+        for point, origin in enqueued[len(self._trials()) :]:
+            self._study.enqueue_trial(dict(point), user_attrs={"origin": origin})
         self._live: dict[int, optuna.Trial] = {}
         self._recovered = self._recover(lookup)
+
+    def _shuffled(self, points: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
+        order = sorted(range(len(points)), key=lambda index: derive_seed(self._name, "order", index))
+        return [points[index] for index in order]
 
     def _recover(self, lookup: Lookup) -> list[optuna.Trial]:
         """Tells Optuna of trials that ended unheard; returns those that a killed driver left running."""
@@ -94,6 +106,8 @@ class SearchLane:
         for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._seed_draw(frozen.number)
             trial = optuna.Trial(self._study, frozen._trial_id)
+            if frozen.params.keys() < self._distributions.keys():
+                self._draw_again(trial, frozen)
             outcome = lookup(self._request(trial).trial_id)
             if outcome is None:
                 left.append(trial)
@@ -101,6 +115,14 @@ class SearchLane:
                 self._live[trial.number] = trial
                 self.finish(trial.number, outcome)
         return left
+
+    def _draw_again(self, trial: optuna.Trial, frozen: FrozenTrial) -> None:
+        """Leads a draw that was cut off to where it was: past the random numbers behind the values that it wrote."""
+        forget_draw(self._study, frozen)
+        for name, distribution in frozen.distributions.items():
+            known = name in frozen.system_attrs.get("fixed_params", {}) or distribution.single()
+            if not known and name not in trial.relative_params:
+                self._study.sampler.sample_independent(self._study, frozen, name, distribution)
 
     @property
     def outstanding(self) -> int:
@@ -131,9 +153,11 @@ class SearchLane:
         return self._request(trial)
 
     def _seed_draw(self, number: int) -> None:
-        """Seeds the draw of trial `number`; a quasi-random sequence keeps one seed and counts the trials itself."""
+        """Seeds the draw of trial `number`; a quasi-random sequence keeps one seed."""
         seed = derive_seed(self._name, "sequence" if self._sampler == "qmc" else number) % 2**32
-        self._study.sampler = make_sampler(self._sampler, seed=seed, trials=self.budget)
+        self._study.sampler = make_sampler(
+            self._sampler, seed=seed, number=number, trials=self.budget, space=self._distributions
+        )
 
     def _request(self, trial: optuna.Trial) -> TrialRequest:
         # For a trial that a killed driver left, suggest returns what was drawn and draws what was not.
@@ -168,12 +192,15 @@ class SearchLane:
         self._recovered.append(self._live.pop(number))
 
     def finish(self, number: int, outcome: Outcome) -> None:
-        """Tells Optuna how a trial ended: diverged scores its objective (chance), failed does not count as evidence."""
+        """Tells Optuna how a trial ended: diverged scores its objective (chance), failed does not count as evidence.
+
+        A sampler that reads completed trials only hears of a pruned one as completed with its last value.
+        """
         trial = self._live.pop(number)
         trial.set_user_attr("status", outcome.status)
         if outcome.status == "failed" or not math.isfinite(outcome.objective):
             self._study.tell(trial, state=TrialState.FAIL)
-        elif outcome.status == "pruned":
+        elif outcome.status == "pruned" and self._sampler not in BLIND_TO_PRUNED:
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
             self._study.tell(trial, outcome.objective)

@@ -57,7 +57,6 @@ class Planner:
             for arm in study.arms:
                 searches: list[SearchLane | None] = [None]
                 if arm.kind != "fixed":
-                    point = arm.paper_default_point() if spec.search.paper_defaults else None
                     searches = [
                         SearchLane(
                             arm.name,
@@ -65,7 +64,8 @@ class Planner:
                             seed,
                             space=arm.space,
                             grid=arm.grid_points(),
-                            known_points=[point] if point else [],
+                            known_points=arm.first_points(spec.search),
+                            factorial=arm.factorial_points(spec.search),
                             spec=spec.search,
                             storage=storage,
                             lookup=lookup,

@@ -5,23 +5,52 @@ from collections.abc import Mapping
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, QMCSampler
+from optuna.trial import FrozenTrial
 
 from hpstudy.spec import Choice, IntRange, LinearRange, LogRange, SearchRange
 
 MAX_STARTUP_TRIALS = 10
+BLIND_TO_PRUNED = frozenset({"gp", "cmaes"})
+"""Samplers that read completed trials only, and would go back to where trials are stopped early again and again."""
 
 
-def make_sampler(name: str, *, seed: int, trials: int) -> BaseSampler:
-    """A sampler whose every draw follows from `seed`.
+class _NumberedSequence(QMCSampler):
+    """Sobol's sequence, counted by the trials.
+
+    Optuna counts the draws in the journal, so that one which a kill cut off is counted twice, and draws the first at
+    random, with every later one until a trial has ended well.
+    """
+
+    def __init__(self, seed: int, number: int, space: Mapping[str, BaseDistribution]) -> None:
+        super().__init__(seed=seed, scramble=True)
+        self._number = number
+        self._space = dict(space)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._space
+
+    def _find_sample_id(self, study: optuna.Study, search_space: dict[str, BaseDistribution]) -> int:
+        return self._number
+
+
+def make_sampler(
+    name: str, *, seed: int, number: int, trials: int, space: Mapping[str, BaseDistribution]
+) -> BaseSampler:
+    """A sampler whose every draw follows from `seed` and what the journal holds; it keeps nothing from draw to draw.
+
+    CMA-ES leaves its distribution in the journal, with the first trial of each generation. It moves on when a whole
+    generation, 4 + ⌊3 ln d⌋ trials for d ranges, has ended other than as `failed`; known points are in none.
 
     Args:
-        name: `tpe`, `random` or `qmc`.
-        seed: Seed of the next draw.
-        trials: The search's budget; TPE's random start is a third of it, at most 10 trials.
+        name: `tpe`, `random`, `qmc`, `grid`, `gp` or `cmaes`.
+        seed: Seed of the next draw; of the whole sequence with `qmc`.
+        number: Number of the trial that is drawn.
+        trials: The search's budget; the random start of TPE and GP is a third of it, at most 10 trials.
+        space: Searched parameters.
     """
+    startup = min(MAX_STARTUP_TRIALS, max(2, trials // 3))
     if name == "tpe":
-        startup = min(MAX_STARTUP_TRIALS, max(2, trials // 3))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return optuna.samplers.TPESampler(
@@ -30,10 +59,26 @@ def make_sampler(name: str, *, seed: int, trials: int) -> BaseSampler:
     if name == "qmc":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
-    if name == "random":
+            return _NumberedSequence(seed, number, space)
+    if name == "gp":
+        # Imports torch and scipy when it first draws.
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup, warn_independent_sampling=False)
+    if name == "cmaes":
+        return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+    if name in ("random", "grid"):
+        # A grid's points are all known, so it draws none.
         return optuna.samplers.RandomSampler(seed=seed)
     raise AssertionError(f"the study file admits no sampler {name!r}")
+
+
+def forget_draw(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Takes back what a draw that was cut off left in the journal.
+
+    GP would otherwise see the point as one that another trial is running, and keep away from it.
+    """
+    for key, value in trial.system_attrs.items():
+        if key.startswith("gp:relative_params:") and value:
+            study._storage.set_trial_system_attr(trial._trial_id, key, "")
 
 
 def make_distributions(space: Mapping[str, SearchRange]) -> dict[str, BaseDistribution]:

@@ -1,4 +1,4 @@
-"""What only the whole file shows: paths into other sections, conditions, early stopping."""
+"""What only the whole file shows: paths into other sections, conditions, early stopping, the size of grids."""
 
 import itertools
 import math
@@ -15,6 +15,7 @@ from hpstudy.spec._errors import message_of
 from hpstudy.spec._names import given, listed, nearest
 from hpstudy.spec._paths import FIELDS, SEARCHABLE, Trained
 from hpstudy.spec._ranges import LinearRange, LogRange
+from hpstudy.spec._study import Arm
 from hpstudy.spec._study_spec import StudySpec
 
 _EPOCHS = "training.epochs"
@@ -33,6 +34,7 @@ def check_study(draft: Draft) -> None:
     _check_fit(draft, trained)
     _check_conditions(draft, trained)
     _check_early_stopping(draft)
+    _check_grid(draft, trained)
 
 
 def _check_training_fields(draft: Draft, name: str, arm: ArmSpec, trained: Trained) -> None:
@@ -151,6 +153,26 @@ def _check_early_stopping(draft: Draft) -> None:
             where,
             f"must be below training.epochs, or no trial ends early, but got {grace}{default} with {epochs} epochs; "
             "lower it, or write early_stopping: {kind: none}",
+        )
+
+
+def _check_grid(draft: Draft, trained: Trained) -> None:
+    """Whether sampler grid can try both ends of every range of every arm."""
+    search = draft.spec.search
+    known = all(draft.trusted("search", name) for name in ("sampler", "trials", "paper_defaults"))
+    if search.sampler != "grid" or not known:
+        return
+    arms = [Arm(name=name, spec=arm, trained=trained) for name, arm in draft.spec.arms.items()]
+    needs = {arm.name: arm.fewest_factorial_trials(search) for arm in arms if arm.space}
+    needs = {name: need for name, need in needs.items() if draft.trusted("arms", name)}
+    short = {name: need for name, need in needs.items() if need > search.trials}
+    if short:
+        listed_needs = ", ".join(f"{name} {need}" for name, need in short.items())
+        default = "" if draft.has("search", "trials") else " (the default)"
+        draft.report(
+            ("search", "trials"),
+            f"sampler grid tries both ends of every range, every value of a choice and the paper's default; that is "
+            f"at least {max(short.values())} trials ({listed_needs}), but got {search.trials}{default}",
         )
 
 

@@ -69,16 +69,18 @@ class SearchSpec(Section):
     objective: Annotated[str, AfterValidator(_objective)] = _EXAMPLE
     """What is maximised: `val/tar_at_far_<far>`, the true accept rate of the validation identities at a false accept
     rate in (0, 1). Default val/tar_at_far_1e-3."""
-    sampler: Literal["tpe", "random", "qmc"] = "tpe"
-    """`tpe` (tree-structured Parzen estimator), `random` or `qmc` (quasi-random). Default tpe."""
+    sampler: Literal["tpe", "random", "qmc", "grid", "gp", "cmaes"] = "tpe"
+    """`tpe` (tree-structured Parzen estimator), `random`, `qmc` (quasi-random), `grid` (full factorial of the ranges),
+    `gp` (Gaussian process) or `cmaes` (CMA-ES; it draws choices at random). Default tpe."""
     trials: Annotated[Whole, Field(ge=1)] = 8
-    """Trials of each searched arm in each condition, for each search seed. Default 8."""
+    """Trials of each searched arm in each condition, for each search seed; with sampler grid at most so many: the
+    paper's default and the factorial that the rest affords. Default 8."""
     seeds: Annotated[tuple[Annotated[Whole, Field(ge=0)], ...], Field(min_length=1), AfterValidator(refuse_doubles)] = (
         0,
     )
     """Seeds of the search, each an independent repetition of it. Default [0]."""
     paper_defaults: Annotated[bool, Field(strict=True)] = True
-    """Whether the first trial is the published default where the ranges hold it. Default true."""
+    """Whether the first trial, one of `trials`, is the published default where the ranges hold it. Default true."""
     early_stopping: EarlyStoppingSpec = EarlyStoppingSpec()
     """When a trial ends before its last epoch."""
 

@@ -11,9 +11,11 @@ from hpstudy.exceptions import InputError
 from hpstudy.spec._arms import ArmSpec
 from hpstudy.spec._conditions import Condition, make_conditions
 from hpstudy.spec._heads import filled_parts, head_table
+from hpstudy.spec._levels import fewest_points, full_factorial
 from hpstudy.spec._names import listed, nearest
 from hpstudy.spec._paths import SEARCHABLE, Trained
 from hpstudy.spec._ranges import SearchRange
+from hpstudy.spec._search import SearchSpec
 from hpstudy.spec._study_spec import StudySpec
 from hpstudy.spec._trial_settings import HeadSettings, TrialSettings
 
@@ -67,6 +69,39 @@ class Arm:
                 return None
             point[name] = default
         return point or None
+
+    def first_points(self, search: SearchSpec) -> list[dict[str, float]]:
+        """The points that a search tries before its sampler has a say: the paper's default, or none."""
+        point = self.paper_default_point() if search.paper_defaults else None
+        return [point] if point else []
+
+    def factorial_points(self, search: SearchSpec) -> list[dict[str, float]]:
+        """The points of sampler `grid` besides `first_points`; both together are at most `search.trials`.
+
+        A default that is a point of the factorial is not tried twice. Empty with any other sampler.
+        """
+        if search.sampler != "grid" or not self.space:
+            return []
+        first = self.first_points(search)
+        for affordable in (search.trials, search.trials - len(first)):
+            points = [point for point in full_factorial(self.space, affordable) if point not in first]
+            if len(points) + len(first) <= search.trials:
+                break
+        return points
+
+    def fewest_factorial_trials(self, search: SearchSpec) -> int:
+        """The fewest `search.trials` with which sampler `grid` tries both ends of every range."""
+        fewest = fewest_points(self.space)
+        known = full_factorial(self.space, fewest)
+        return fewest + sum(point not in known for point in self.first_points(search))
+
+    def search_trials(self, search: SearchSpec) -> int:
+        """How many trials one search of this arm has: `search.trials`, or what a grid makes of them."""
+        if not self.space:
+            return 0
+        if search.sampler == "grid":
+            return len(self.first_points(search)) + len(self.factorial_points(search))
+        return search.trials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +158,7 @@ class Study:
         kinds = [arm.kind for arm in self.arms]
         lanes = sum(1 if kind == "fixed" else seeds for kind in kinds)
         return {
-            "search": places * seeds * spec.search.trials * kinds.count("searched"),
+            "search": places * seeds * sum(arm.search_trials(spec.search) for arm in self.arms),
             "grid": places * seeds * sum(len(arm.grid_points()) for arm in self.arms),
             "confirm": places * lanes * spec.confirm.seeds,
         }

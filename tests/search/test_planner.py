@@ -75,7 +75,7 @@ def points(bench: Bench) -> list[tuple[str, tuple[float, ...]]]:
     return [(request.trial_id, tuple(request.params.values())) for request in bench.handed_out]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp", "cmaes"])
 def test_every_arm_gets_its_budget_and_its_confirm_trials(tmp_path: Path, sampler: str) -> None:
     bench = Bench(toy(sampler), tmp_path / "journal")
     bench.run_all()
@@ -146,7 +146,7 @@ def test_choices_depend_on_the_seed_alone(tmp_path: Path) -> None:
     assert points(first) == points(second)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "grid", "gp", "cmaes"])
 @pytest.mark.parametrize("killed_after", [0, 1, 4, 9, 12])
 def test_a_killed_study_continues_as_if_it_never_stopped(tmp_path: Path, sampler: str, killed_after: int) -> None:
     whole = Bench(toy(sampler), tmp_path / "whole")
@@ -273,6 +273,23 @@ def test_failed_trials_are_spent_but_are_no_evidence(tmp_path: Path) -> None:
     bench.run_all()
     study = optuna.load_study(study_name="cosface.default.search.s0", storage=stored(tmp_path / "journal"))
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "COMPLETE", "FAIL", "COMPLETE"]
+
+
+def test_a_search_by_grid_ends_with_its_points_and_is_confirmed(tmp_path: Path) -> None:
+    study = parse_study(STUDY.format(sampler="grid", early="asha").replace("trials: 5", "trials: 8"))
+    bench = Bench(study, tmp_path / "journal", slots=3)
+    bench.run_all()
+    assert bench.planner.next() is Decision.FINISHED
+    searched = {
+        arm: [r for r in bench.handed_out if (r.arm, r.phase) == (arm, "search")] for arm in ("normface", "cosface")
+    }
+    assert {arm: len(requests) for arm, requests in searched.items()} == {"normface": 8, "cosface": 7}
+    assert study.planned_trials() == {"search": 15, "grid": 0, "confirm": 6}
+    assert sum(state.budget for state in bench.planner.states()) == 21 == len(bench.record)
+    assert [r.origin for r in searched["cosface"]] == ["paper default", *["grid"] * 6]
+    assert {r.params["m"] for r in searched["cosface"]} == {0.0, 0.35, 0.6}
+    assert "pruned" in {outcome.status for outcome in bench.record.values()}
+    assert len([r for r in bench.handed_out if r.phase == "confirm"]) == 6
 
 
 def test_a_grid_runs_each_point_once_and_confirms_the_best(tmp_path: Path) -> None:

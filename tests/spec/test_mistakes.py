@@ -94,6 +94,18 @@ SINGLE = {
     f"{GOOD}training: {{optimizer: {{name: adamw}}}}\n": (5, "training.optimizer.name", "adamw needs its own lr"),
     f"{GOOD}training: {{schedule: onecycle}}\n": (5, "training.schedule", "did you mean 'one_cycle'?"),
     f"{GOOD}search: {{sampler: tpee}}\n": (5, "search.sampler", "did you mean 'tpe'?"),
+    f"{GOOD}search: {{sampler: cma-es}}\n": (5, "search.sampler", "did you mean 'cmaes'?"),
+    arm("loss: cosface, search: {s: {log: [2, 64]}, m: {linear: [0, 0.6]}, training.optimizer.lr: {log: [0.01, 0.3]}}")
+    + "search: {sampler: grid}\n": (
+        5,
+        "search.trials",
+        "that is at least 9 trials (a 9), but got 8 (the default)",
+    ),
+    arm("loss: cosface, search: {s: {choice: [16, 32, 64]}, m: {linear: [0, 0.6]}}")
+    + "  b: {loss: normface, search: {s: {log: [2, 60]}}}\n  c: {loss: normface, search: {s: {log: [2, 64]}}}\n"
+    + "search:\n  sampler: grid\n  trials: 2\n": (9, "search.trials", "at least 7 trials (a 7, b 3, c 3), but got 2"),
+    arm("loss: cosface, search: {s: {log: [2, 64]}, m: {linear: [0, 0.6]}}")
+    + "search: {sampler: grid, trials: 3, paper_defaults: false}\n": (5, "search.trials", "at least 4 trials (a 4)"),
     f"{GOOD}model: {{name: convent}}\n": (5, "model.name", "did you mean 'convnet'? (known: convnet, or package.mod"),
     f"{GOOD}data: {{source: glyhps}}\n": (5, "data.source", "did you mean 'glyphs'? (known: glyphs, digits"),
     # data

@@ -103,7 +103,10 @@ studies = st.fixed_dictionaries(
                 "training.schedule": st.just(["cosine", "constant"]),
             },
         ),
-        "search": st.fixed_dictionaries({}, optional={"sampler": st.sampled_from(["tpe", "random", "qmc"])}),
+        "search": st.fixed_dictionaries(
+            {}, optional={"sampler": st.sampled_from(["tpe", "random", "qmc", "gp", "cmaes"])}
+        )
+        | st.just({"sampler": "grid", "trials": 65}),
         "resources": st.fixed_dictionaries({}, optional={"gpus": st.sampled_from([0, 0.5, 1, 2])}),
     },
 )
