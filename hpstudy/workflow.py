@@ -14,7 +14,7 @@ from hpstudy.spec import Study, load_study, parse_study
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hpstudy.execution import Progress, RunOutcome
+    from hpstudy.execution import Plan, Progress, RunOutcome
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,15 @@ class Results:
             equivalence_margin=spec.confirm.equivalence_margin,
             planned=self.study.planned_trials(),
             arms=[arm.name for arm in self.study.arms],
+            sampler=spec.search.sampler,
+            given_first=self._given_first(),
         )
+
+    def _given_first(self) -> list[str]:
+        """Arms whose searches begin with the published default."""
+        if not self.study.spec.search.paper_defaults:
+            return []
+        return [arm.name for arm in self.study.arms if arm.paper_default_point()]
 
     @property
     def metric(self) -> str:
@@ -108,6 +116,28 @@ def run(
     loaded = study if isinstance(study, Study) else load_study(Path(study))
     run_session(loaded, home_folder(home), observe)
     return open_results(loaded.name, home)
+
+
+def plan(
+    study: Study | Path | str, home: Path | str | None = None, *, probe: bool = True, budget_s: float = 20.0
+) -> "Plan":
+    """Says what a study will run, take and be able to show, without starting it; nothing is written.
+
+    Args:
+        study: The study, or the path of its file.
+        home: Holds studies; `$HPSTUDY_HOME` or `./hpstudy-runs` if not given. An earlier record of the study there
+            tells how far paired differences spread.
+        probe: Whether to time a few steps of each condition.
+        budget_s: Seconds that this may take for each condition, roughly.
+
+    Raises:
+        StudyFileError: the file has mistakes; all of them are carried.
+        InputError: data are missing or too few, or a part can't be built.
+    """
+    from hpstudy.execution import plan_study
+
+    loaded = study if isinstance(study, Study) else load_study(Path(study))
+    return plan_study(loaded, home_folder(home), probe=probe, budget_s=budget_s)
 
 
 def run_session(study: Study, home: Path, observe: "Callable[[Progress], None]") -> "RunOutcome":
@@ -174,6 +204,8 @@ def write_report(results: Results) -> Path:
         equivalence_margin=spec.confirm.equivalence_margin,
         planned=results.study.planned_trials(),
         arms=[arm.name for arm in results.study.arms],
+        sampler=spec.search.sampler,
+        given_first=results.facts().given_first,
         provenance={
             **_provenance(results.folder.sessions()),
             "trials ran on": ", ".join(sorted(set(results.trials["device"]) - {""})),

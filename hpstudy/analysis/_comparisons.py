@@ -1,11 +1,18 @@
 """What the confirm phase says: every arm with its interval, and tuned arms against adaptive scales."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hpstudy.analysis._arms import KEYS, TUNED, arm_kinds, conditions
-from hpstudy.analysis._metrics import scores
-from hpstudy.analysis._statistics import PairedTest, holm, paired_test, t_interval
+from hpstudy.analysis._components import confirm_scores, difference_matrix, score_matrix, usable
+from hpstudy.analysis._metrics import metric_name
+from hpstudy.analysis._power import detectable_shift
+from hpstudy.analysis._rates import cliffs_delta, improvement
+from hpstudy.analysis._statistics import estimate, holm, paired_test
 from hpstudy.analysis._words import points_text
 
 BETTER, WORSE, EQUIVALENT, NOT_SHOWN = "better", "worse", "equivalent", "not shown"
@@ -20,12 +27,10 @@ _LEVEL = 0.05
 def confirm_by_seed(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Confirm score per condition, arm and training seed: columns `condition`, `arm`, `seed`, `score`.
 
-    Diverged trials count at chance. An arm with several searches has one chosen point each; their scores at the same
-    training seed are averaged, so that the training seed stays the unit that is paired and counted.
+    `confirm_scores`, averaged over the searches of an arm.
     """
-    confirm = trials[trials["phase"] == "confirm"]
-    confirm = confirm.assign(score=scores(confirm, metric)).dropna(subset=["score"])
-    return confirm.groupby([*KEYS, "seed"], sort=True)["score"].mean().reset_index()
+    found = confirm_scores(trials, metric)
+    return found.groupby([*KEYS, "seed"], sort=True)["score"].mean().reset_index()
 
 
 def confirm_summary(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -36,13 +41,15 @@ def confirm_summary(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
         metric: Column that the confirm phase measured, larger is better, e.g. `test/tar_at_far_1e-3`.
 
     Returns:
-        One row per condition × arm. `n` training seeds, `mean`, `std`, `low`, `high` (95 % Student t) of `metric`; the
-        chosen `s` and `m` (median over the searches, NaN where there is none); `search_best`, the optimistic best value
-        that the searches saw, and `search_best_low`, the least best value of one search, beside `confirm_objective`,
-        what the chosen points score on that objective with fresh seeds; `searches`; `point`, the chosen point as text,
+        One row per condition × arm. `n` training seeds, `mean`, `std` (over the seeds), `low`, `high` (95 %; of a rate
+        inside [0, 1], and with several searches for searches and seeds both, see `estimate`) of `metric`; the chosen
+        `s` and `m` (median over the searches, NaN where there is none); `search_best`, the optimistic best value that
+        the searches saw, and `search_best_low`, the least best value of one search, beside `confirm_objective`, what
+        the chosen points score on that objective with fresh seeds; `searches`; `point`, the chosen point as text,
         with every searched value; `diverged` and `failed` trials of the confirm phase; `always_diverged`.
     """
-    by_seed = confirm_by_seed(trials, metric)
+    found = confirm_scores(trials, metric)
+    is_rate = metric_name(metric).is_rate
     kinds = arm_kinds(trials)
     dead = _always_diverged(trials)
     others = [c for c in trials if str(c).startswith("param/") and c not in ("param/s", "param/m")]
@@ -56,8 +63,8 @@ def confirm_summary(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
             search = of_arm[of_arm["phase"].isin(["search", "grid"])]
             finished = search[search["status"] == "completed"]
             bests = finished.groupby("search_seed")["objective"].max()
-            mine = (by_seed["condition"] == condition) & (by_seed["arm"] == arm)
-            interval = t_interval(by_seed.loc[mine, "score"].to_numpy())
+            seen = estimate(usable(score_matrix(found, condition, arm).to_numpy(dtype=float)))
+            interval = seen.rate_interval() if is_rate else seen.interval()
             rows.append(
                 {
                     "condition": condition,
@@ -91,24 +98,20 @@ def _median(frame: pd.DataFrame, column: str) -> float:
     return float(values.median()) if len(values) else float("nan")
 
 
-def _word(test: PairedTest, p_holm: float, n: int, reason: str) -> str:
-    if reason:
-        return DIVERGED if n else NOT_COMPARED
-    if test.equivalence_p < _LEVEL:
-        return EQUIVALENT
-    if p_holm < _LEVEL:
-        return BETTER if test.interval.mean > 0 else WORSE
-    return NOT_SHOWN
-
-
 def paired_comparisons(trials: pd.DataFrame, metric: str, equivalence_margin: float) -> pd.DataFrame:
     """Every tuned arm against every adaptive arm, in every condition, paired by training seed.
 
     The difference is tuned minus adaptive. Its p value is Holm-adjusted over all rows of the table; equivalence (TOST)
     is judged row by row. The words follow from the tests: `equivalent` if the 90 % interval lies inside ±margin, else
-    `better` or `worse` if the adjusted p is below 0.05, else `not shown`. With one pair nothing is tested and the word
-    is `not shown`. Where a side diverged at every seed the word is `diverged`, and where there is no pair at all it is
-    `not compared`; neither has a difference, and `reason` says why.
+    `better` or `worse` if the adjusted p is below 0.05 and, with pairs enough for it to tell (2^(1−n) times the number
+    of rows tested is at most 0.005), the adjusted permutation p too, else `not shown`. With one pair nothing is tested
+    and the word is `not shown`. Where a side diverged at every seed the word is `diverged`, and where there is no pair
+    at all it is `not compared`; neither has a difference, and `reason` says why.
+
+    With several searches `low`, `high`, `p` and the equivalence take searches and training seeds as random, and a
+    search without a survivor counts at chance (`confirm_scores`). With one search they are given the point that it
+    chose. `given_low` and `given_high`, the permutation test and BCa are always given the searches. Why Student's p
+    is the first one, and what each is worth, is told in `hpstudy.analysis._statistics`.
 
     Args:
         trials: One row a trial.
@@ -116,64 +119,118 @@ def paired_comparisons(trials: pd.DataFrame, metric: str, equivalence_margin: fl
         equivalence_margin: δ of the study file, in the metric's own unit.
 
     Returns:
-        One row per condition × tuned arm × adaptive arm: `condition`, `arm`, `adaptive`, `n`, `difference`, `std`,
-        `low`, `high` (95 %), `p`, `p_holm`, `equivalence_p`, `equivalence_low`, `equivalence_high` (90 %), `wins`
-        (pairs in which the tuned arm scored higher), `word`, `reason` (empty where the difference was judged).
+        One row per condition × tuned arm × adaptive arm: `condition`, `arm`, `adaptive`, `searches` (that the interval
+        speaks for; 1 where it is given the search), `n` (training seeds), `difference`, `std` (over the seeds), `low`,
+        `high` (95 %), `given_low`, `given_high` (95 %), `p`, `p_holm`, `equivalence_p`, `equivalence_low`,
+        `equivalence_high` (90 %), `p_permutation`, `p_permutation_holm`, `permutation_low`, `permutation_high`,
+        `bca_low`, `bca_high` (95 %), `wins` (seeds at which the tuned arm scored higher), `improvement`,
+        `improvement_low`, `improvement_high` (probability that it does, 95 % Clopper–Pearson on pairs), `cliffs_delta`,
+        `detectable` (smallest true difference found four times in five at Holm's strictest level, for this spread;
+        infinite where the metric cannot differ by so much), `word`, `reason` (empty where the difference was judged).
     """
-    by_seed = confirm_by_seed(trials, metric)
+    found = confirm_scores(trials, metric)
+    bounds = (-1.0, 1.0) if metric_name(metric).is_rate else (-np.inf, np.inf)
     kinds = arm_kinds(trials)
     dead = _always_diverged(trials)
-    rows, tests = [], []
+    rows: list[dict[str, object]] = []
     for condition in conditions(trials):
-        here = by_seed[by_seed["condition"] == condition].pivot(index="seed", columns="arm", values="score")
         present = set(trials.loc[trials["condition"] == condition, "arm"])
+        matrices = {arm: score_matrix(found, condition, arm) for arm in present}
         for arm in (arm for arm, kind in kinds.items() if kind in TUNED and arm in present):
             for adaptive in (other for other, kind in kinds.items() if kind == "adaptive" and other in present):
-                pair = here.reindex(columns=[arm, adaptive]).dropna()
-                differences = (pair[arm] - pair[adaptive]).to_numpy(dtype=float)
+                differences = difference_matrix(matrices[arm], matrices[adaptive])
                 lost = [side for side in (arm, adaptive) if (condition, side) in dead]
                 if not differences.size:
-                    reason = _missing(trials[trials["condition"] == condition], here, (arm, adaptive))
+                    reason = _missing(trials[trials["condition"] == condition], matrices, (arm, adaptive))
                 else:
                     # Chance stands in for a score, and constants that stand in are not evidence of anything.
                     reason = f"{'both' if len(lost) == 2 else lost[0]} diverged at every confirm seed" if lost else ""
-                test = paired_test(differences[:0] if reason else differences, equivalence_margin)
-                tests.append(test)
+                judged = differences[:, :0] if reason else differences
                 rows.append(
-                    {
-                        "condition": condition,
-                        "arm": arm,
-                        "adaptive": adaptive,
-                        "n": differences.size,
-                        "difference": test.interval.mean,
-                        "std": test.interval.std,
-                        "low": test.interval.low,
-                        "high": test.interval.high,
-                        "p": test.p,
-                        "equivalence_p": test.equivalence_p,
-                        "equivalence_low": test.equivalence_low,
-                        "equivalence_high": test.equivalence_high,
-                        "wins": 0 if reason else int((differences > 0).sum()),
+                    {"condition": condition, "arm": arm, "adaptive": adaptive, "n": differences.shape[1]}
+                    | _tested(judged, equivalence_margin, bounds)
+                    | {
+                        "cliffs_delta": np.nan
+                        if reason
+                        else cliffs_delta(*(_finite(matrices[side]) for side in (arm, adaptive))),
                         "reason": reason,
                     }
                 )
     frame = pd.DataFrame(rows, columns=_COLUMNS)
-    frame["p_holm"] = holm([test.p for test in tests])
-    judged = zip(tests, frame["p_holm"].to_list(), frame["n"].to_list(), frame["reason"].to_list(), strict=True)
-    frame["word"] = [_word(*row) for row in judged]
+    for p in ("p", "p_permutation"):
+        frame[f"{p}_holm"] = holm(frame[p].to_list())
+    tested = int(frame["p"].notna().sum())
+    detectable = pd.Series(
+        [
+            detectable_shift(freedom, level=_LEVEL / tested) * error if error > 0.0 else np.nan
+            for freedom, error in zip(frame.pop("freedom"), frame.pop("error"), strict=True)
+        ],
+        dtype=float,
+    )
+    frame["detectable"] = detectable.mask(detectable > bounds[1], np.inf)
+    frame["word"] = [_word(row, tested) for row in frame.to_dict("records")]
     return frame
 
 
 _COLUMNS = [
-    "condition", "arm", "adaptive", "n", "difference", "std", "low", "high", "p",
-    "equivalence_p", "equivalence_low", "equivalence_high", "wins", "reason",
+    "condition", "arm", "adaptive", "searches", "n", "difference", "std", "low", "high", "given_low", "given_high", "p",
+    "p_holm", "equivalence_p", "equivalence_low", "equivalence_high", "p_permutation", "p_permutation_holm",
+    "permutation_low", "permutation_high", "bca_low", "bca_high", "wins", "improvement", "improvement_low",
+    "improvement_high", "cliffs_delta", "detectable", "word", "reason", "error", "freedom",
 ]  # fmt: skip
 
 
-def _missing(trials: pd.DataFrame, by_seed: pd.DataFrame, arms: tuple[str, str]) -> str:
+def _tested(differences: NDArray[np.float64], margin: float, bounds: tuple[float, float]) -> dict[str, object]:
+    """Every test and interval of one row; the intervals end where the metric does."""
+    test = paired_test(differences, margin)
+    by_seed = differences.mean(axis=0) if differences.size else np.empty(0)
+    given = estimate(by_seed).interval()
+    intervals = {
+        "": (test.interval.low, test.interval.high),
+        "given_": (given.low, given.high),
+        "equivalence_": (test.equivalence_low, test.equivalence_high),
+        "permutation_": test.permutation,
+        "bca_": test.bca,
+    }
+    ends: dict[str, object] = {
+        f"{name}{side}": float(np.clip(end, *bounds))
+        for name, pair in intervals.items()
+        for side, end in zip(("low", "high"), pair, strict=True)
+    }
+    return ends | {
+        "searches": test.estimate.searches,
+        "difference": test.estimate.mean,
+        "std": test.estimate.std,
+        "error": test.estimate.error,
+        "freedom": test.estimate.freedom,
+        "p": test.p,
+        "equivalence_p": test.equivalence_p,
+        "p_permutation": test.p_permutation,
+        "wins": int((by_seed > 0).sum()),
+        **dict(zip(("improvement", "improvement_low", "improvement_high"), improvement(differences), strict=True)),
+    }
+
+
+def _word(row: Mapping[Any, Any], tested: int) -> str:
+    if row["reason"]:
+        return DIVERGED if row["n"] else NOT_COMPARED
+    if row["equivalence_p"] < _LEVEL:
+        return EQUIVALENT
+    enough = 2.0 ** (1 - row["n"]) * tested <= _LEVEL / 10
+    if row["p_holm"] < _LEVEL and (row["p_permutation_holm"] < _LEVEL or not enough):
+        return BETTER if row["difference"] > 0 else WORSE
+    return NOT_SHOWN
+
+
+def _finite(scores: pd.DataFrame) -> NDArray[np.float64]:
+    values = scores.to_numpy(dtype=float)
+    return np.asarray(values[np.isfinite(values)], dtype=float)
+
+
+def _missing(trials: pd.DataFrame, scored: Mapping[str, pd.DataFrame], arms: tuple[str, str]) -> str:
     """Why two arms of a condition have no pair of confirm scores."""
     for arm in arms:
-        if arm in by_seed and by_seed[arm].notna().any():
+        if scored[arm].size:
             continue
         of_arm = trials[trials["arm"] == arm]
         confirm, search = of_arm[of_arm["phase"] == "confirm"], of_arm[of_arm["phase"] != "confirm"]

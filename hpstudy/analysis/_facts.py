@@ -22,6 +22,10 @@ class StudyFacts:
     """Trials that the study asks for, by phase; None where that isn't known, and the record counts as finished."""
     arms: Sequence[str] = ()
     """Every arm of the study, whether it has run or not; empty where that isn't known."""
+    sampler: str = ""
+    """Sampler of the searches, e.g. `tpe`; empty where that isn't known, and the order of trials is taken to matter."""
+    given_first: Sequence[str] = ()
+    """Arms whose searches begin with a given point, the published default."""
 
     def unfinished(self, trials: pd.DataFrame) -> str:
         """How far the study is, e.g. `17 of 26 trials`; empty once every trial that can run has ended."""

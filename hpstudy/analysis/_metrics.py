@@ -40,6 +40,11 @@ class MetricName:
         return " to ".join(ends)
 
     @property
+    def is_rate(self) -> bool:
+        """Whether a value is a share, between 0 and 1."""
+        return self.factor == 100
+
+    @property
     def _digits(self) -> int:
         return 1 if self.factor == 100 else 3
 

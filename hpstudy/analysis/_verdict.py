@@ -19,11 +19,9 @@ from hpstudy.analysis._comparisons import (
 )
 from hpstudy.analysis._facts import StudyFacts
 from hpstudy.analysis._metrics import MetricName, chance_level, metric_name
+from hpstudy.analysis._open import lost_searches, spread_words, undecided
 from hpstudy.analysis._search import compute_seconds
-from hpstudy.analysis._statistics import seeds_needed
 from hpstudy.analysis._words import counted, hours_text, listed, p_text
-
-_MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -73,6 +71,7 @@ def verdict(facts: StudyFacts, trials: pd.DataFrame) -> Verdict:
     elif len(heads) == 1:
         headline = _headline(duels[0]).format(margin=name.magnitude(facts.equivalence_margin))
         details = _one_condition(duels[0], name, metric, int(table["p_holm"].notna().sum()))
+        details += spread_words(trials, metric, str(duels[0].tuned["arm"]), name)
     else:
         headline = _many_headline(duels, len(heads))
         details = _many_conditions(duels, name)
@@ -81,7 +80,8 @@ def verdict(facts: StudyFacts, trials: pd.DataFrame) -> Verdict:
     sentences = [headline, *details]
     sentences += _cost(trials, duels)
     sentences += _divergence(trials, metric, name)
-    sentences += _undecided(table, facts.equivalence_margin, name)
+    sentences += lost_searches(trials, metric)
+    sentences += undecided(table, facts.equivalence_margin, name)
     return Verdict(
         question=facts.question,
         headline=headline,
@@ -198,9 +198,15 @@ def _one_condition(duel: _Duel, name: MetricName, metric: str, comparisons: int)
         f"adaptive scale, {adaptive['arm']}, which needs no search, {_reached(adaptive, name, title)}."
     ]
     if np.isfinite(row["p_holm"]):
+        both = ", with searches and seeds taken as random" if row["searches"] > 1 else ""
+        interval = (
+            f"95 % interval {name.interval(row['low'], row['high'], sign=True)}"
+            if np.isfinite(row["low"])
+            else "the same at every seed, which gives no interval"
+        )
         sentences.append(
-            f"Paired by seed, the difference is {name.difference(row['difference'])} "
-            f"(95 % interval {name.interval(row['low'], row['high'], sign=True)}; {p_text(row['p_holm'])} after Holm’s "
+            f"Paired by seed{both}, the difference is {name.difference(row['difference'])} "
+            f"({interval}; {p_text(row['p_holm'])} after Holm’s "
             f"adjustment for {counted(comparisons, 'comparison')}). "
             "Both were picked by these same scores, which flatters whichever was picked."
         )
@@ -253,7 +259,8 @@ def _many_conditions(duels: Sequence[_Duel], name: MetricName) -> list[str]:
 
     def told(duel: _Duel) -> str:
         row = duel.comparison
-        within = f", 95 % interval {name.interval(row['low'], row['high'], sign=True)}" if row["n"] >= 2 else ""
+        measured = np.isfinite(row["low"])
+        within = f", 95 % interval {name.interval(row['low'], row['high'], sign=True)}" if measured else ""
         tuned = f"{duel.tuned['arm']} at {duel.tuned['point']}" if duel.tuned["point"] else duel.tuned["arm"]
         difference = name.difference(row["difference"])
         return f"{difference} in {duel.condition} ({tuned} against {duel.adaptive['arm']}{within})"
@@ -308,43 +315,6 @@ def _divergence(trials: pd.DataFrame, metric: str, name: MetricName) -> list[str
             "1 trial failed and is left out." if failed == 1 else f"{failed} trials failed and are left out."
         )
     return sentences
-
-
-def _undecided(table: pd.DataFrame, margin: float, name: MetricName) -> list[str]:
-    without = table[table["reason"] != ""]
-    reasons = list(dict.fromkeys(without["reason"]))
-    more = [f"{len(reasons) - 3} other reasons"] if len(reasons) > 4 else reasons[3:]
-    missing = [f"{counted(len(without), 'comparison')} could not be made: {listed([*reasons[:3], *more])}."]
-    compared = table[table["reason"] == ""]
-    if compared.empty:
-        return missing if reasons else []
-    return [_decided(compared, margin, name), *(missing if reasons else [])]
-
-
-def _decided(table: pd.DataFrame, margin: float, name: MetricName) -> str:
-    count = table["word"].value_counts()
-    open_rows = table[table["word"] == NOT_SHOWN]
-    if open_rows.empty:
-        return f"All {len(table)} comparisons are decided." if len(table) > 1 else "The comparison is decided."
-    within = f"±{name.magnitude(margin)}"
-    which = f"{len(open_rows)} of {len(table)} comparisons with an adaptive scale show{'s' * (len(open_rows) == 1)}"
-    which = "the comparison shows" if len(table) == 1 else which
-    text = f"Undecided: {which} neither a difference nor equivalence within {within}"
-    decided = [
-        f"{count[word]} {phrase}"
-        for word, phrase in ((BETTER, "better"), (WORSE, "worse"), (EQUIVALENT, "equivalent"))
-        if word in count
-    ]
-    text += f" ({listed(decided)})." if decided else "."
-    spreads = open_rows.loc[open_rows["n"] >= 2, "std"]
-    if len(spreads) and spreads.median() > 0:
-        needed = seeds_needed(float(spreads.median()), margin, most=_MOST_SEEDS)
-        seeds = f"more than {_MOST_SEEDS:,}" if needed == _MOST_SEEDS else f"about {needed}"
-        text += (
-            f" With their median spread of {name.magnitude(spreads.median())} between pairs, {seeds} seeds would find "
-            f"a difference of {name.magnitude(margin)} four times in five."
-        )
-    return text
 
 
 def _lines(summary: pd.DataFrame, duels: Sequence[_Duel], name: MetricName) -> list[str]:

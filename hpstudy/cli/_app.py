@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from hpstudy.cli._doctor import doctor
+from hpstudy.cli._plan import plan
 from hpstudy.cli._report import report
 from hpstudy.cli._run import resume, run, status
 from hpstudy.cli._study_file import check, schema
@@ -35,7 +36,7 @@ app = typer.Typer(
     "scale that adapts itself?\n\nBegin with `hpstudy run studies/quickstart.yaml`.",
 )
 for panel, commands in {
-    "Run a study": (run, resume, status, check, schema),
+    "Run a study": (check, plan, run, resume, status, schema),
     "Look at a study": (report, ui),
     "The theory": (losses, bounds),
     "This machine": (doctor,),

@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from hpstudy.exceptions import StudyConflictError
+from hpstudy.execution._inputs import check_arms, check_data
 from hpstudy.execution._order import TrialOrder
-from hpstudy.execution._preflight import Capacity, check_arms, check_cluster, check_data
+from hpstudy.execution._preflight import Capacity, check_cluster
 from hpstudy.execution._progress import Progress, ProgressKeeper
 from hpstudy.execution._provenance import provenance
 from hpstudy.execution._ray import prepare_environment, ray_session

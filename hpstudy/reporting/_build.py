@@ -13,17 +13,22 @@ from hpstudy.analysis import (
     Verdict,
     arm_kinds,
     bound_audit,
+    break_even,
     chance_level,
     conditions,
     confirm_by_seed,
     confirm_metric,
     confirm_summary,
     cost_table,
+    divergence_rates,
     divergences,
+    expected_best,
     metric_name,
+    price_headline,
     search_curve,
     search_points,
     settings_table,
+    variance_components,
     verdict,
 )
 from hpstudy.reporting import _tables as tables
@@ -31,6 +36,8 @@ from hpstudy.reporting._bounds_figure import bounds_figure
 from hpstudy.reporting._facts import ReportFacts
 from hpstudy.reporting._forest import difference_forest, forest
 from hpstudy.reporting._map_figure import POSTERIOR, map_figure, mapped_arms
+from hpstudy.reporting._price_figure import price_figure
+from hpstudy.reporting._price_table import compute_unit, price_table
 from hpstudy.reporting._search_figure import search_figure
 from hpstudy.reporting._style import arm_styles, drawing, save
 from hpstudy.reporting._trajectory_figure import trajectory_figure
@@ -44,6 +51,7 @@ _MOST_DIVERGENCES = 20
 _ALT = {
     "headline": "Forest plot of the confirm results",
     "means": "Forest plot of the confirm means of every arm",
+    "price": "Expected best of n trials of each searched arm, with the adaptive scales as bands",
     "search": "Best validation value so far against trials and epochs",
     "map": "Points of the searches in the plane of scale and margin",
     "trajectories": "Target angle, log B, scale and implied posterior against the step",
@@ -96,6 +104,8 @@ class _Report:
         self.curve = search_curve(trials)
         self.points = search_points(trials)
         self.settings = settings_table(trials)
+        self.best = expected_best(self.facts.study, trials)
+        self.prices = break_even(self.facts.study, trials)
 
     def content(self) -> dict[str, Any]:
         """Draws the figures, writes the tables, and returns what the template prints."""
@@ -110,6 +120,7 @@ class _Report:
             "question": self.facts.question,
             "headline": self.verdict.headline,
             "paragraph": self.verdict.paragraph.removeprefix(self.verdict.headline).strip(),
+            "price": price_headline(self.verdict.duels, self.prices),
             "facts": self._small_facts(),
             "figures": self.figures,
             "tables": {
@@ -117,6 +128,7 @@ class _Report:
                 "comparisons": None
                 if self._is_short or comparisons.empty
                 else tables.comparison_table(comparisons, styles, self.name).as_json(),
+                "price": price_table(self.prices, styles).as_json() if len(self.prices) else None,
                 "arms": tables.arms_table(self.summary, self.settings, styles, self.name).as_json(),
                 "cost": tables.cost_rows(self.cost, styles).as_json(),
                 "sizes": tables.sizes_table(self._sizes()).as_json(),
@@ -135,6 +147,11 @@ class _Report:
         """Whether every comparison fits the first page."""
         return len(self.conditions) <= _PANELS and len(self.verdict.table) <= _MOST_ROWS
 
+    @property
+    def _device(self) -> str:
+        """What the compute of trials is counted in."""
+        return "GPU" if bool((self.cost["gpu_hours"] > 0).any()) else "CPU"
+
     def _small_facts(self) -> dict[str, Any]:
         trials, confirm = self.facts.trials, self.facts.trials[self.facts.trials["phase"] == "confirm"]
         chance = chance_level(self.metric)
@@ -152,8 +169,13 @@ class _Report:
             "margin": self.name.magnitude(self.facts.equivalence_margin),
             "chance": self.name.value(chance) if np.isfinite(chance) else "chance",
             "comparisons": int(self.verdict.table["p_holm"].notna().sum()),
+            "searches": int(self.verdict.table["searches"].max()) if len(self.verdict.table) else 1,
             "time": tables.time_unit(self.cost)[1],
             "time_name": "hours" if tables.time_unit(self.cost)[1] == "h" else "minutes",
+            "price_time": compute_unit(self.prices["search_hours"])[1],
+            "device": self._device,
+            "adapts": self.facts.sampler not in ("random", "qmc", "grid"),
+            "given_first": bool(self.facts.given_first),
             "diverged": len(self.diverged),
             "diverged_shown": min(len(self.diverged), _MOST_DIVERGENCES),
             "failed": int((trials["status"] == "failed").sum()),
@@ -184,6 +206,10 @@ class _Report:
             "trials": self.facts.trials,
             "confirm": self.summary,
             "comparisons": self.verdict.table,
+            "variance": variance_components(self.facts.trials, self.metric),
+            "divergence_rates": divergence_rates(self.facts.trials),
+            "price": self.best,
+            "break_even": self.prices,
             "search_curve": self.curve,
             "bounds": self.audit,
             "settings": self.settings,
@@ -220,7 +246,10 @@ class _Report:
         def here(frame: pd.DataFrame) -> pd.DataFrame:
             return frame[frame["condition"] == condition]
 
-        summary, points = here(self.summary), here(self.points)
+        summary, points, prices = here(self.summary), here(self.points), here(self.prices)
+        if len(prices):
+            figure = price_figure(here(self.best), prices, self.styles, self.objective, self._device)
+            self._add("price", condition, figure)
         if here(self.curve)["best"].notna().any():
             self._add("search", condition, search_figure(here(self.curve), summary, self.styles, self.objective))
         trajectories = self._confirm_trajectories(here(self.facts.trials))

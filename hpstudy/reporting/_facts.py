@@ -32,6 +32,10 @@ class ReportFacts:
     """Trials that the study asks for, by phase; None where that isn't known, and the record counts as finished."""
     arms: Sequence[str] = ()
     """Every arm of the study, whether it has run or not; empty where that isn't known."""
+    sampler: str = ""
+    """Sampler of the searches, e.g. `tpe`; empty where that isn't known, and the order of trials is taken to matter."""
+    given_first: Sequence[str] = ()
+    """Arms whose searches begin with a given point, the published default."""
 
     @property
     def study(self) -> StudyFacts:
@@ -43,4 +47,6 @@ class ReportFacts:
             equivalence_margin=self.equivalence_margin,
             planned=self.planned,
             arms=self.arms,
+            sampler=self.sampler,
+            given_first=self.given_first,
         )

@@ -113,7 +113,7 @@ def _numbers(row: Mapping[Any, Any], name: MetricName) -> tuple[str, str]:
     """Mean with its interval, and what was chosen or went wrong."""
     if not np.isfinite(row["mean"]):
         return "not confirmed", ""
-    interval = f" ({name.interval(row['low'], row['high'])})" if np.isfinite(row["low"]) and row["std"] > 0 else ""
+    interval = f" ({name.interval(row['low'], row['high'])})" if np.isfinite(row["low"]) else ""
     interval = " (chance)" if row["always_diverged"] else interval
     diverged = f"{row['diverged']} diverged" if row["diverged"] else ""
     notes = ", ".join(part for part in (row["point"], diverged) if part)

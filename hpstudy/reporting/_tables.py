@@ -76,12 +76,20 @@ def _finding(row: Mapping[Any, Any]) -> Cell:
     return str(row["word"]) if plain else {"text": str(row["word"]), "weight": "bold"}
 
 
+def _chance_of_improvement(row: Mapping[Any, Any]) -> str:
+    """Share of pairs that the tuned arm won and its interval, in per cent."""
+    if not np.isfinite(row["improvement"]):
+        return DASH
+    share, low, high = (f"{100 * row[key]:.0f}" for key in ("improvement", "improvement_low", "improvement_high"))
+    return f"{share} ({low} to {high})"
+
+
 def comparison_table(comparisons: pd.DataFrame, styles: Mapping[str, ArmStyle], name: MetricName) -> Table:
     """Arms with a chosen or given (s, m) against adaptive ones, one row a comparison."""
     table = Table(
         [
             ("tuned", "left"), ("adaptive", "left"), ("difference", "right"), ("interval", "center"),
-            ("wins", "center"), ("p_holm", "right"), ("p_equivalence", "right"), ("finding", "left"),
+            ("improvement", "center"), ("p_holm", "right"), ("p_equivalence", "right"), ("finding", "left"),
         ]
     )  # fmt: skip
     for title, rows in _groups(comparisons, table):
@@ -94,8 +102,8 @@ def comparison_table(comparisons: pd.DataFrame, styles: Mapping[str, ArmStyle], 
                 arm_cell(row["arm"], styles) if row["arm"] != previous else "",
                 arm_cell(row["adaptive"], styles),
                 difference,
-                name.interval(row["low"], row["high"], sign=True) if row["std"] > 0 else DASH,
-                f"{row['wins']} of {row['n']}" if np.isfinite(row["difference"]) else DASH,
+                name.interval(row["low"], row["high"], sign=True) if np.isfinite(row["low"]) else DASH,
+                _chance_of_improvement(row),
                 _p(row["p_holm"]),
                 _p(row["equivalence_p"]),
                 _finding(row),
@@ -140,7 +148,7 @@ def arms_table(
                 bare(row["search_best"]),
                 bare(row["confirm_objective"]),
                 bare(row["mean"]),
-                name.interval(row["low"], row["high"]) if np.isfinite(row["low"]) and row["std"] > 0 else DASH,
+                name.interval(row["low"], row["high"]) if np.isfinite(row["low"]) else DASH,
                 f"{row['n']}" + (f" ({row['diverged']} diverged)" if row["diverged"] else ""),
             )
     return table

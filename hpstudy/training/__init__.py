@@ -4,6 +4,7 @@ from hpstudy.training._devices import describe_device, peak_memory_mb, pick_devi
 from hpstudy.training._judging import Objective
 from hpstudy.training._parts import check_parts
 from hpstudy.training._run import EpochReport, TrialRun
+from hpstudy.training._timing import TrialTiming, time_trial
 from hpstudy.training._trial_data import TrialData, load_trial_data
 
 __all__ = [
@@ -11,10 +12,12 @@ __all__ = [
     "Objective",
     "TrialData",
     "TrialRun",
+    "TrialTiming",
     "check_parts",
     "describe_device",
     "load_trial_data",
     "peak_memory_mb",
     "pick_device",
+    "time_trial",
     "torch_facts",
 ]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from hpstudy.analysis import holm, paired_test, seeds_needed, t_interval
+from hpstudy.analysis import estimate, holm, paired_test, t_interval
 
 
 def test_interval_worked_out_by_hand() -> None:
@@ -51,14 +51,17 @@ def test_paired_test_agrees_with_scipy() -> None:
 def test_equivalence_is_the_90_percent_interval_inside_the_margin(values: list[float], margin: float) -> None:
     test = paired_test(values, margin)
     ends = max(abs(test.equivalence_low), abs(test.equivalence_high))
-    if abs(ends - margin) > 1e-9:
+    if math.isfinite(ends) and abs(ends - margin) > 1e-9:
         assert (test.equivalence_p < 0.05) == (ends < margin)
 
 
-@pytest.mark.parametrize(("value", "p", "equivalence_p"), [(0.0, 1.0, 0.0), (0.1, 0.0, 1.0), (0.005, 0.0, 0.0)])
-def test_differences_without_spread_take_the_limits(value: float, p: float, equivalence_p: float) -> None:
+@pytest.mark.parametrize(
+    ("value", "p", "equivalence_p"), [(0.0, 1.0, 0.0625), (0.1, 0.125, 1.0), (0.005, 0.125, 0.0625)]
+)
+def test_differences_without_spread_are_judged_by_their_signs(value: float, p: float, equivalence_p: float) -> None:
     test = paired_test([value] * 4, margin=0.01)
     assert (test.p, test.equivalence_p) == (p, equivalence_p)
+    assert math.isnan(test.interval.low)
 
 
 def test_rounding_alone_is_no_spread() -> None:
@@ -74,18 +77,29 @@ def test_holm_worked_out_by_hand() -> None:
     assert holm([]) == []
 
 
-def test_seeds_needed_reaches_its_power() -> None:
-    spread, difference = 0.01, 0.012
-    n = seeds_needed(spread, difference)
-    draws = np.random.default_rng(2).normal(difference, spread, (4000, n))
-    t = draws.mean(axis=1) / (draws.std(axis=1, ddof=1) / math.sqrt(n))
-    assert 0.78 < np.mean(np.abs(t) > stats.t.ppf(0.975, n - 1)) < 0.92
-    assert seeds_needed(0.0, 0.01) == 2
-    assert seeds_needed(1.0, 1e-4, most=20) == 20
+@given(st.lists(st.floats(-1, 1, allow_subnormal=False), max_size=9), st.floats(0.001, 0.5))
+def test_no_pairs_are_too_odd_for_the_tests(values: list[float], margin: float) -> None:
+    test = paired_test(values, margin)
+    for p in (test.p, test.equivalence_p, test.p_permutation):
+        assert math.isnan(p) == (test.estimate.n < 2 or (test.estimate.n == 2 and math.isnan(test.p)))
+        assert math.isnan(p) or 0.0 <= p <= 1.0
+    assert not test.permutation[0] > test.permutation[1]
+    assert not test.bca[0] > test.bca[1]
 
 
-def test_null_differences_are_claimed_no_more_often_than_promised() -> None:
-    rng = np.random.default_rng(3)
-    families = rng.normal(0.0, 0.01, (300, 8, 3))
-    claimed = [min(holm([paired_test(row, 0.001).p for row in family])) < 0.05 for family in families]
-    assert np.mean(claimed) < 0.08
+def test_one_row_is_a_vector() -> None:
+    values = np.array([0.1, 0.3, 0.2])
+    assert estimate(values[None]) == estimate(values)
+
+
+def test_searches_and_seeds_worked_out_by_hand() -> None:
+    # Search means 1 and 3, seed means 1.5, 2, 2.5, no rest: MS_search = 3 · 2 = 6, MS_seed = 2 · 0.25 = 0.5.
+    found = estimate([[0.5, 1.0, 1.5], [2.5, 3.0, 3.5]])
+    assert (found.n, found.searches, found.mean, found.std) == (3, 2, 2.0, 0.5)
+    assert found.error == pytest.approx(math.sqrt(6.5 / 6))
+    assert found.freedom == pytest.approx(6.5**2 / (6**2 / 1 + 0.5**2 / 2))
+
+
+def test_a_seed_that_a_search_lacks_is_left_out() -> None:
+    whole = estimate([[0.5, 1.0, 1.5], [2.5, 3.0, 3.5]])
+    assert estimate([[0.5, 1.0, 9.0, 1.5], [2.5, 3.0, math.nan, 3.5]]) == whole

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from hpstudy.exceptions import InputError
-from hpstudy.execution._preflight import check_arms, check_cluster, check_data
+from hpstudy.execution._inputs import check_arms, check_data
+from hpstudy.execution._preflight import check_cluster
 from hpstudy.spec import ResourcesSpec, parse_study
 
 STUDY = """

@@ -46,6 +46,7 @@ def test_every_part_is_there_in_order(report: Path) -> None:
     assert 4 <= len(pages) <= 6
     text = " ".join(pages)
     headings = (
+        "How many trials of a search does it take",
         "What the arms were set to",
         "What the searches found",
         "What happened during training",
@@ -64,7 +65,9 @@ def test_every_part_is_there_in_order(report: Path) -> None:
 
 def test_figures_are_vectors_with_the_text_of_the_page(report: Path) -> None:
     figures = sorted(path.name for path in (report.parent / "figures").iterdir())
-    assert figures == ["bounds-01.svg", "headline-01.svg", "map-01.svg", "search-01.svg", "trajectories-01.svg"]
+    assert figures == [
+        "bounds-01.svg", "headline-01.svg", "map-01.svg", "price-01.svg", "search-01.svg", "trajectories-01.svg",
+    ]  # fmt: skip
     for name in figures:
         svg = (report.parent / "figures" / name).read_text()
         assert "Libertinus Serif" in svg
@@ -80,10 +83,17 @@ def test_figures_are_vectors_with_the_text_of_the_page(report: Path) -> None:
 def test_tables_are_kept_as_csv(report: Path, record: Any) -> None:
     tables = {path.stem: pd.read_csv(path) for path in (report.parent / "tables").glob("*.csv")}
     assert set(tables) == {
-        "bounds", "comparisons", "confirm", "cost", "divergences", "search_curve", "settings", "trials",
+        "bounds", "break_even", "comparisons", "confirm", "cost", "divergence_rates", "divergences", "price",
+        "search_curve", "settings", "trials", "variance",
     }  # fmt: skip
     assert len(tables["trials"]) == len(record.trials)
     assert len(tables["comparisons"]) == 8
+    both = ["p", "p_holm", "p_permutation", "low", "bca_low", "permutation_low", "improvement_low", "detectable"]
+    assert tables["comparisons"][both].notna().all(axis=None)
+    content = json.loads((report.parent / "report.json").read_text())["tables"]["first"]
+    cells = [dict(zip(content["keys"], row["cells"], strict=True)) for row in content["rows"]]
+    won = tables["comparisons"].loc[0, "improvement"]
+    assert cells[0]["improvement"].startswith(f"{100 * won:.0f} (")
 
 
 def test_equal_facts_give_equal_bytes(make_record: Callable[..., Any], tmp_path: Path) -> None:
