@@ -1,10 +1,10 @@
 """The scale AdaCos fixes before training."""
 
-import math
 from typing import Any, Self
 
 from hpstudy.exceptions import InputError
 from hpstudy.losses.scales._base import BufferedScale
+from hpstudy.theory import adacos_fixed_scale
 
 
 def initial_scale(num_classes: int) -> float:
@@ -18,7 +18,7 @@ def initial_scale(num_classes: int) -> float:
             f"an AdaCos scale needs at least 3 classes, but got {num_classes}: √2·log(C−1) is 0 for C = 2; "
             "use the scale 'fixed'"
         )
-    return math.sqrt(2.0) * math.log(num_classes - 1)
+    return adacos_fixed_scale(num_classes)
 
 
 class AdaCosFixedScale(BufferedScale):
