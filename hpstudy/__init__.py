@@ -31,6 +31,7 @@ _HOMES = {
     "load_study": "hpstudy.spec",
     "open_results": "hpstudy.workflow",
     "parse_study": "hpstudy.spec",
+    "plan": "hpstudy.workflow",
     "run": "hpstudy.workflow",
     "write_report": "hpstudy.workflow",
 }

@@ -69,9 +69,12 @@ class HeadSuite:
         embeddings.requires_grad_()
         assert_finite_backward(head(embeddings, batch[1]), embeddings, head)
 
-    def test_autocast_changes_nothing(self, build_head: BuildHead, batch: tuple[Tensor, Tensor]) -> None:
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_autocast_changes_nothing(
+        self, build_head: BuildHead, batch: tuple[Tensor, Tensor], dtype: torch.dtype
+    ) -> None:
         plain: HeadOutput = build_head(C, K)(*batch)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=dtype):
             under: HeadOutput = build_head(C, K)(*batch)
         assert torch.equal(plain.loss, under.loss)
         assert all(torch.equal(plain.statistics[name], under.statistics[name]) for name in STATISTICS)
