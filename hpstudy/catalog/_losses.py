@@ -262,7 +262,7 @@ LOSSES: Mapping[str, LossInfo] = by_name(
         name="adaface",
         title="AdaFace",
         paper=papers.ADAFACE,
-        formula=f"{_SOFTMAX},  z_y = s·(cos(θ_y − m·ẑ) − (m + m·ẑ)),  ẑ = clip((‖x‖ − μ)/σ·h, −1, 1)",
+        formula=f"{_SOFTMAX},  z_y = s·(cos(θ_y − m·ẑ) − (m + m·ẑ)),  ẑ = clip((‖x‖ − μ)/(σ + 0.001)·h, −1, 1)",
         margin="adaface",
         scale="fixed",
         bound="CosFace's at ẑ = 0, ArcFace's at ẑ = −1",

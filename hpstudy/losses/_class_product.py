@@ -67,7 +67,7 @@ class ClassProduct:
         self.width = classes_at_once or max(64, elements // len(unit_NK))
         self._all_here = self.width >= self.num_classes and _known_within(label_N, self.num_classes)
         self._kept: list[Block] | None = [] if classes_at_once is None else None
-        self._version = weight_CK._version
+        self._version = None if weight_CK.is_inference() else weight_CK._version
 
     def blocks(self) -> Iterator[Block]:
         """All classes in order.
@@ -75,11 +75,8 @@ class ClassProduct:
         Raises:
             InputError: If cosines have to be computed again and the prototypes have changed since.
         """
-        if self._kept is None and self.weight_CK._version != self._version:
-            raise InputError(
-                "the prototypes have changed since the forward pass, whose cosines classes_at_once does not keep: "
-                "ask for cosines and logits before the optimiser's step"
-            )
+        if self._kept is None:
+            self.check_unmoved()
         for index, start in enumerate(range(0, self.num_classes, self.width)):
             if self._kept is None:
                 yield self._block(start)
@@ -87,6 +84,18 @@ class ClassProduct:
             if index == len(self._kept):
                 self._kept.append(self._block(start))
             yield self._kept[index]
+
+    def check_unmoved(self) -> None:
+        """Refuse to compute from prototypes that an optimiser has moved since the forward pass.
+
+        Raises:
+            InputError: If they have changed.
+        """
+        if self._version is not None and self.weight_CK._version != self._version:
+            raise InputError(
+                "the prototypes have changed since the forward pass: ask for logits, and with classes_at_once for "
+                "cosines, before the optimiser's step"
+            )
 
     def _block(self, start: int) -> Block:
         classes = slice(start, min(start + self.width, self.num_classes))

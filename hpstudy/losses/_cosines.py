@@ -40,8 +40,8 @@ def unit_rows(vectors: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def inverse_norms(norms: Tensor) -> Tensor:
-    """1/norm, and 0 for a vector without direction."""
-    return (norms > SMALLEST_NORM) / norms.clamp_min(SMALLEST_NORM)
+    """1/norm; 0 for a vector without direction, NaN for one whose norm overflows (∞·0), which must not pass for it."""
+    return (norms > SMALLEST_NORM) / norms.clamp_min(SMALLEST_NORM) + norms * 0.0
 
 
 def common_dtype(*tensors: Tensor) -> torch.dtype:

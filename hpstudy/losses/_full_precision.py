@@ -18,4 +18,6 @@ class FullPrecision(nn.Module):
         for name, tensor in (*self.named_parameters(), *self.named_buffers()):
             if tensor.dtype != before[name].dtype:
                 tensor.data = before[name].to(tensor.device)
+                if tensor.grad is not None:
+                    tensor.grad.data = tensor.grad.to(tensor.dtype)
         return self

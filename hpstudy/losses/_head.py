@@ -23,6 +23,8 @@ from hpstudy.losses.criteria import Criterion, CriterionBatch
 from hpstudy.losses.margins import Margin, NoMargin
 from hpstudy.losses.scales import FixedScale, Prototypes, Scale, ScaledLogits, TargetStatistics
 
+_OWN_TERMS = {"softmax", "penalty"}
+
 
 class CosineHead(nn.Module):
     """Softmax cross-entropy over scaled cosines with a margin on the target, and regularisers.
@@ -64,6 +66,8 @@ class CosineHead(nn.Module):
     ) -> None:
         super().__init__()
         check_size(num_classes, embedding_dim, classes_at_once)
+        for name in _OWN_TERMS & set(regularisers or {}):
+            raise InputError(f"a regulariser cannot be named {name!r}: that is a term of the head's own")
         self.margin = margin
         self.scale = scale
         self.criteria = nn.ModuleDict({name: criterion for name, (_, criterion) in (regularisers or {}).items()})
@@ -84,7 +88,8 @@ class CosineHead(nn.Module):
 
         Args:
             embeddings: (N, K), N ≥ 1, any norm, any floating type. A zero row has cosine 0 with every class.
-            labels: (N,) int64 in [0, C). The range is checked on the CPU only: elsewhere it would synchronise.
+            labels: (N,) int64 in [0, C). Others are refused on the CPU and make the loss NaN elsewhere, where a look
+                at them would synchronise.
 
         Raises:
             InputError: If a shape, a type or a label does not fit.
@@ -106,8 +111,14 @@ class CosineHead(nn.Module):
             norm_N=self.parallel.batch(norm_N),
             label_N=labels,
             here_N=here_N,
-            cos_N=self.parallel.total(product.target_cosines()),
+            cos_N=self._of_known_classes(self.parallel.total(product.target_cosines()), labels),
         )
+
+    def _of_known_classes(self, cos_N: Tensor, labels: Tensor) -> Tensor:
+        """NaN where a label is out of range, which only the CPU can refuse without synchronising."""
+        if labels.device.type == "cpu":
+            return cos_N
+        return torch.where((labels >= 0) & (labels < self.num_classes), cos_N, torch.nan)
 
     def _output(self, batch: "_Batch") -> HeadOutput:
         if self.training and self.margin.adaptive:
@@ -203,6 +214,7 @@ class CosineHead(nn.Module):
         self, batch: "_Batch", logits: ScaledLogits, psi_N: Tensor, nontarget: Callable[[Tensor], Tensor]
     ) -> Tensor:
         """The logits of this rank's classes at once, (N, C), with gradient."""
+        batch.product.check_unmoved()
         with torch.autocast(batch.meeting_NK.device.type, enabled=False):
             cos_NC = batch.meeting_NK @ unit_rows(self.weight.to(batch.meeting_NK.dtype))[0].T
             column_N1 = batch.here_N.clamp(0, cos_NC.shape[1] - 1)[:, None]

@@ -184,6 +184,7 @@ class TrialRun:
                     total += counts
             grad_norm = self._update(output)
             ring.push({"loss": output.loss, **output.statistics, "grad_norm": grad_norm})
+            del output  # with its cosines, before the next ones are computed
             if ring.is_full or position == len(plan) - 1:
                 chunk: dict[str, NDArray[Any]] = dict(ring.drain())
                 count = len(chunk["loss"])

@@ -24,6 +24,9 @@ from hpstudy.losses import (
     build_head_from_parts,
 )
 from hpstudy.losses._prototypes import initial_prototypes
+from hpstudy.losses.criteria import Intra
+from hpstudy.losses.margins import NoMargin
+from hpstudy.losses.scales import FixedScale
 from hpstudy.testing import random_batch
 
 
@@ -173,6 +176,58 @@ def test_cosines_that_are_not_kept_are_refused_once_the_prototypes_moved() -> No
             assert torch.equal(outputs[None].cosines, before)
     with pytest.raises(InputError, match="before the optimiser's step"):
         _ = outputs[3].cosines
+
+
+def test_logits_of_moved_prototypes_are_refused() -> None:
+    head = build_head("cosface", num_classes=10, embedding_dim=4)
+    out = head(*random_batch(num_samples=8, num_classes=10, embedding_dim=4, seed=0))
+    with torch.no_grad():
+        next(head.parameters()).add_(1.0)
+    with pytest.raises(InputError, match="prototypes have changed since the forward pass"):
+        _ = out.logits
+
+
+def test_a_norm_that_overflows_is_not_a_zero_vector() -> None:
+    x, y = random_batch(num_samples=8, num_classes=10, embedding_dim=4, seed=0)
+    head = build_head("cosface", num_classes=10, embedding_dim=4)
+    assert head(x * 1e20, y).loss.isnan()
+    with torch.no_grad():
+        head.weight.mul_(1e20)
+    assert head(x, y).loss.isnan()
+
+
+def test_a_batch_that_is_not_finite_leaves_the_curriculum_alone() -> None:
+    x, y = random_batch(num_samples=8, num_classes=10, embedding_dim=4, seed=0)
+    head = build_head("curricularface", num_classes=10, embedding_dim=4)
+    assert head(torch.full_like(x, torch.nan), y).loss.isnan()
+    assert head.margin.t == 0.0
+
+
+def test_a_learned_scale_casts_with_its_gradient() -> None:
+    head = build_head("normface_learned", num_classes=10, embedding_dim=4)
+    head(*random_batch(num_samples=8, num_classes=10, embedding_dim=4, seed=0)).loss.backward()
+    head.to(torch.bfloat16)
+    torch.optim.AdamW(head.parameters()).step()
+    assert head.scale.s.grad.dtype == head.scale.s.dtype == torch.float32
+
+
+def test_learned_scales_keep_their_limits() -> None:
+    with pytest.raises(InputError, match="s must be at least s_min = 4, but got 1"):
+        build_head("normface_learned", num_classes=10, embedding_dim=4, s=1.0, s_min=4.0)
+    with pytest.raises(InputError, match="s must be at most s_max = 50, but got 200"):
+        build_head("learned_temperature", num_classes=10, embedding_dim=4, s=200.0, s_max=50.0)
+    head = build_head("learned_temperature", num_classes=10, embedding_dim=4).eval()
+    with torch.no_grad():
+        head.scale.log_s.fill_(6.0)
+    out = head(*random_batch(num_samples=8, num_classes=10, embedding_dim=4, seed=0))
+    assert out.statistics["s"].item() == pytest.approx(100.0)
+
+
+def test_a_regulariser_cannot_take_the_name_of_a_term() -> None:
+    with pytest.raises(InputError, match="a regulariser cannot be named 'softmax'"):
+        CosineHead(
+            NoMargin(), FixedScale(s=20.0), num_classes=3, embedding_dim=2, regularisers={"softmax": (1.0, Intra())}
+        )
 
 
 def test_rows_of_prototypes_do_not_depend_on_which_are_drawn() -> None:

@@ -43,8 +43,9 @@ class CurricularMargin(HardNontargetMargin):
         self.register_buffer("t", torch.zeros((), dtype=torch.float32))
 
     def step(self, targets: Targets) -> None:
-        """Move t."""
-        self.t.lerp_(targets.cos_N.clamp(-1.0, 1.0).mean().to(self.t.dtype), 1.0 - self.momentum)
+        """Move t; a batch that is not finite leaves it, or its NaN would hide in gradients behind finite losses."""
+        mean = targets.cos_N.clamp(-1.0, 1.0).mean().to(self.t.dtype)
+        self.t.lerp_(torch.where(mean.isfinite(), mean, self.t), 1.0 - self.momentum)
 
     def forward(self, targets: Targets) -> Tensor:
         """cos(θ_y + m)."""

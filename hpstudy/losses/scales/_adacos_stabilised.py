@@ -103,8 +103,8 @@ class AdaCosSmoothedScale(StabilisedScale):
     def __init__(self, *, num_classes: int, momentum: float, cap: float) -> None:
         super().__init__(num_classes=num_classes, cap=cap)
         self.momentum = SCALES[self.name].parameters["momentum"].check(momentum)
-        self.register_buffer("log_b_ema", torch.tensor(math.log(num_classes - 1)))
-        self.register_buffer("theta_ema", torch.tensor(math.pi / 4))
+        self.register_buffer("log_b_ema", torch.tensor(math.log(num_classes - 1), dtype=torch.float32))
+        self.register_buffer("theta_ema", torch.tensor(math.pi / 4, dtype=torch.float32))
 
     def rule(self, batch: TargetStatistics) -> Tensor:
         """AdaCos's rule of the averages."""

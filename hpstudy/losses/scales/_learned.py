@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hpstudy.catalog import SCALES
+from hpstudy.exceptions import InputError
 from hpstudy.losses.scales._base import Prototypes, Scale
 from hpstudy.losses.scales._logits import ScaledLogits
 
@@ -30,12 +31,14 @@ class LearnedScale(Scale):
         super().__init__()
         rows = SCALES[self.name].parameters
         self.s_min = rows["s_min"].check(s_min)
-        self.s = nn.Parameter(torch.tensor(max(rows["s"].check(s), self.s_min)))
+        if rows["s"].check(s) < self.s_min:
+            raise InputError(f"s must be at least s_min = {self.s_min:g}, but got {s:g}")
+        self.s = nn.Parameter(torch.tensor(s, dtype=torch.float32))
 
     @property
     def value(self) -> Tensor:  # type: ignore[override]
         """Current s."""
-        return self.s.detach().float()
+        return self.s.detach().float().clamp_min(self.s_min)
 
     def forward(self, norm_N: Tensor, prototypes: Prototypes) -> ScaledLogits:
         """s·cos θ, with gradient for s."""
@@ -43,7 +46,8 @@ class LearnedScale(Scale):
         if self.training:
             with torch.no_grad():
                 self.s.clamp_(min=self.s_min)
-        return ScaledLogits(s=self.s.to(norm_N.dtype, copy=True))  # the floor is put on it before a late backward
+        s = self.s if self.training else self.s.clamp_min(self.s_min)
+        return ScaledLogits(s=s.to(norm_N.dtype, copy=True))  # the floor is put on it before a late backward
 
     def extra_repr(self) -> str:
         """The floor."""
@@ -60,7 +64,7 @@ class LearnedTemperatureScale(Scale):
         s_max: The ceiling.
 
     Raises:
-        InputError: If a parameter is outside the catalogue's hard range.
+        InputError: If a parameter is outside the catalogue's hard range, or s is above s_max.
     """
 
     name = "learned_temperature"
@@ -69,12 +73,14 @@ class LearnedTemperatureScale(Scale):
         super().__init__()
         rows = SCALES[self.name].parameters
         self.s_max = rows["s_max"].check(s_max)
-        self.log_s = nn.Parameter(torch.tensor(math.log(min(rows["s"].check(s), self.s_max))))
+        if rows["s"].check(s) > self.s_max:
+            raise InputError(f"s must be at most s_max = {self.s_max:g}, but got {s:g}")
+        self.log_s = nn.Parameter(torch.tensor(math.log(s), dtype=torch.float32))
 
     @property
     def value(self) -> Tensor:  # type: ignore[override]
         """Current s."""
-        return self.log_s.detach().float().exp()
+        return self.log_s.detach().float().clamp(0.0, math.log(self.s_max)).exp()
 
     def forward(self, norm_N: Tensor, prototypes: Prototypes) -> ScaledLogits:
         """e^t·cos θ, with gradient for t."""
@@ -82,7 +88,8 @@ class LearnedTemperatureScale(Scale):
         if self.training:
             with torch.no_grad():
                 self.log_s.clamp_(0.0, math.log(self.s_max))
-        return ScaledLogits(s=self.log_s.to(norm_N.dtype).exp())
+        log_s = self.log_s if self.training else self.log_s.clamp(0.0, math.log(self.s_max))
+        return ScaledLogits(s=log_s.to(norm_N.dtype).exp())
 
     def extra_repr(self) -> str:
         """The ceiling."""
