@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import optimize, stats
 
+from hpstudy.analysis._power import fewest_pairs
+
 _POINTS = 4000
 
 
@@ -44,11 +46,4 @@ def seeds_for_equivalence(margin: float, *, level: float = 0.05, power: float = 
         power: Probability of showing it, if the true difference is zero.
         most: Returned, as "at least this many", where more would be needed.
     """
-    low, high = 2, most
-    while low < high:
-        middle = (low + high) // 2
-        if equivalence_power(margin, middle, level=level) >= power:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    return fewest_pairs(lambda n: equivalence_power(margin, n, level=level) >= power, most)

@@ -1,5 +1,6 @@
 """What a number of seeds can find."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -61,10 +62,17 @@ def seeds_needed(spread: float, difference: float, *, power: float = 0.8, most: 
     """
     if not spread > 0.0:
         return 2
+    return fewest_pairs(
+        lambda n: _power(abs(difference) / spread * float(np.sqrt(n)), float(n - 1), level) >= power, most
+    )
+
+
+def fewest_pairs(suffices: Callable[[int], bool], most: int) -> int:
+    """Smallest number of pairs, at least 2, that suffices, where more always do; `most` if fewer than that do not."""
     low, high = 2, most
     while low < high:
         n = (low + high) // 2
-        if _power(abs(difference) / spread * float(np.sqrt(n)), float(n - 1), level) >= power:
+        if suffices(n):
             high = n
         else:
             low = n + 1
