@@ -127,6 +127,11 @@ class StudyFolder:
         """Where a file that outlives the trial (its final weights) is kept."""
         return self.path / "models" / trial_id / name
 
+    def keep_evaluations(self, trial_id: str, replicates: Mapping[str, Any]) -> None:
+        """Keeps what a trial's metrics are in bootstrap samples of the identities: metric name → one value a sample."""
+        if replicates:
+            write_table(self.path / "evaluations" / f"{trial_id}.parquet", pa.table(dict(replicates)))
+
     def keep_error(self, trial_id: str, text: str) -> Path:
         """Keeps the traceback of a trial that an error ended, in `errors/`."""
         return write_text(self.path / "errors" / f"{trial_id}.txt", text)
@@ -155,6 +160,13 @@ class StudyFolder:
     def epochs(self, trial_id: str) -> pd.DataFrame:
         """The per-epoch record of a finished trial."""
         return self._frame("epochs", trial_id, ("epoch", "step"))
+
+    def evaluations(self, trial_id: str) -> pd.DataFrame:
+        """Test metrics of a confirm trial in bootstrap samples of the test identities, one row a sample.
+
+        Row r of every trial that was judged on the same identities is the same sample. Empty where there are none.
+        """
+        return self._frame("evaluations", trial_id, ())
 
     def _frame(self, kind: str, trial_id: str, columns: Iterable[str]) -> pd.DataFrame:
         path = self.path / kind / f"{trial_id}.parquet"

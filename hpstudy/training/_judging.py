@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hpstudy.data import normalise
-from hpstudy.evaluation import prototype_geometry, tar_metric, verification
+from hpstudy.evaluation import draw_identities, prototype_geometry, tar_metric, verification, verification_replicates
 from hpstudy.exceptions import InputError
 from hpstudy.losses import CosineHead
+from hpstudy.seeds import derive_seed
 from hpstudy.training._trial_data import TrialData
 
 CUSTOMARY_FARS = (1e-2, 1e-3, 1e-4)
 _BATCH = 512
 _TILE = 512
 HISTOGRAM_BINS = 180
+REPLICATES = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,13 +76,29 @@ def _ready(images: Tensor) -> Tensor:
     return floats.contiguous(memory_format=torch.channels_last)
 
 
-def judge(model: nn.Module, images: Tensor, labels: Tensor, objective: Objective, prefix: str) -> dict[str, float]:
-    """TAR@FAR over all pairs of the held-out images; chance everywhere if an embedding is not finite."""
+def judge(embeddings: Tensor, labels: Tensor, objective: Objective, prefix: str) -> dict[str, float]:
+    """TAR@FAR over all pairs of the held-out embeddings; chance everywhere if one of them is not finite."""
     fars = objective.fars(labels)
-    embeddings = embed(model, images)
     if not bool(torch.isfinite(embeddings).all()):
         return {f"{prefix}/{tar_metric(far)}": far for far in fars}
     return verification(embeddings, labels, fars=fars, block_size=_TILE).as_metrics(prefix)
+
+
+def judge_replicates(
+    embeddings: Tensor, labels: Tensor, objective: Objective, prefix: str
+) -> dict[str, NDArray[np.float64]]:
+    """The metrics of `judge` in bootstrap samples of the identities; nothing if an embedding is not finite.
+
+    The samples follow from the number of identities alone, so that all trials judged on the same identities share them.
+    """
+    if not bool(torch.isfinite(embeddings).all()):
+        return {}
+    identities = int(labels.bincount().count_nonzero())
+    counts = draw_identities(
+        identities, REPLICATES, torch.Generator().manual_seed(derive_seed("identities", identities))
+    )
+    found = verification_replicates(embeddings, labels, counts, fars=objective.fars(labels), block_size=_TILE)
+    return {f"{prefix}/{tar_metric(far)}": values.numpy() for far, values in found.items()}
 
 
 def geometry(model: nn.Module, head: nn.Module, data: TrialData) -> dict[str, float]:

@@ -23,7 +23,15 @@ from hpstudy.theory import implied_posterior
 from hpstudy.training._devices import autocast_dtype, describe_device, peak_memory_mb
 from hpstudy.training._divergence import find_divergence
 from hpstudy.training._heads import build_trial_head
-from hpstudy.training._judging import HISTOGRAM_BINS, Objective, angle_histograms, geometry, judge
+from hpstudy.training._judging import (
+    HISTOGRAM_BINS,
+    Objective,
+    angle_histograms,
+    embed,
+    geometry,
+    judge,
+    judge_replicates,
+)
 from hpstudy.training._optimisation import make_optimizer, make_schedule
 from hpstudy.training._ring import StepRing
 from hpstudy.training._trial_data import TrialData
@@ -126,7 +134,8 @@ class TrialRun:
             rows = {name: values[: divergence.row + 1] for name, values in rows.items()}
             metrics = {}
         else:
-            metrics = judge(self._model, self._data.val_images, self._data.val_labels, self._objective, "val")
+            held_out = embed(self._model, self._data.val_images)
+            metrics = judge(held_out, self._data.val_labels, self._objective, "val")
         self._epoch = epoch
         self._spent["wall_s"] += time.perf_counter() - wall
         self._spent["cpu_s"] += time.process_time() - cpu
@@ -230,7 +239,10 @@ class TrialRun:
             return self._result("diverged", {}, cause=cause, diverged_step=self._epoch * self._steps_per_epoch)
         groups = {**metrics, **geometry(self._model, self._head, self._data)}
         if self._request.phase == "confirm":
-            groups |= judge(self._model, self._data.test_images, self._data.test_labels, self._objective, "test")
+            held_out = embed(self._model, self._data.test_images)
+            groups |= judge(held_out, self._data.test_labels, self._objective, "test")
+            replicates = judge_replicates(held_out, self._data.test_labels, self._objective, "test")
+            self._study.keep_evaluations(self._request.trial_id, replicates)
             kept = self._study.keep_file(self._request.trial_id, "weights.pt")
             weights = {"model": self._model.state_dict(), "head": self._head.state_dict()}
             write_atomically(kept, lambda path: _save_torch(weights, path))

@@ -18,7 +18,7 @@ from hpstudy.record import StudyFolder, TrialRequest
 from hpstudy.spec import TrialSettings
 from hpstudy.training._devices import peak_memory_mb
 from hpstudy.training._heads import build_trial_head
-from hpstudy.training._judging import Objective, embed
+from hpstudy.training._judging import Objective, embed, judge_replicates
 from hpstudy.training._run import TrialRun
 from hpstudy.training._trial_data import TrialData
 
@@ -113,7 +113,7 @@ def time_trial(
         epoch_s=epoch_s,
         validation_s=validation_s,
         geometry_s=rates.embedding_s * len(data.train_labels) + rates.pair_s * data.num_classes**2,
-        test_s=rates.judging_s(len(data.test_labels)),
+        test_s=rates.judging_s(len(data.test_labels)) + rates.resampled_s * len(data.test_labels) ** 2,
         heads_s=heads_s,
         weights_bytes=sum(_bytes(part) for part in (model, head)),
         checkpoint_bytes=trial.checkpoint_bytes,
@@ -124,10 +124,11 @@ def time_trial(
 
 @dataclass(frozen=True, slots=True)
 class _Rates:
-    """Seconds an image embedded and a (squared) image verified."""
+    """Seconds an image embedded, a (squared) image verified, and one verified in samples of the identities."""
 
     embedding_s: float
     pair_s: float
+    resampled_s: float
 
     @classmethod
     def measured(cls, model: nn.Module, data: TrialData, objective: Objective, device: torch.device) -> "_Rates":
@@ -136,7 +137,8 @@ class _Rates:
         fars = objective.fars(labels)
         embedding_s = _timed(lambda: embed(model, images), device, 2)
         verification_s = _timed(lambda: verification(embeddings, labels, fars=fars, block_size=512), device, 2)
-        return cls(embedding_s / len(labels), verification_s / len(labels) ** 2)
+        resampling_s = _timed(lambda: judge_replicates(embeddings, labels, objective, "val"), device, 1)
+        return cls(embedding_s / len(labels), verification_s / len(labels) ** 2, resampling_s / len(labels) ** 2)
 
     def judging_s(self, images: int) -> float:
         return self.embedding_s * images + self.pair_s * images**2

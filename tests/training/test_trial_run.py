@@ -104,6 +104,28 @@ def test_a_confirm_trial_leaves_every_column_and_metric(study: Study, folder: St
     assert weights["head"]["weight"].shape == (24, 32)
 
 
+def test_a_confirm_trial_keeps_its_metrics_in_samples_of_the_test_identities(
+    study: Study, folder: StudyFolder, data: TrialData
+) -> None:
+    points = {"cosface": {"s": 12.0, "m": 0.2}, "adacos": {}}
+    results = {
+        arm: finish(make_run(study, folder, data, request(arm, "confirm", 101, **point)))
+        for arm, point in points.items()
+    }
+    kept = {arm: folder.evaluations(result.trial_id) for arm, result in results.items()}
+    for arm, result in results.items():
+        measured = {name: value for name, value in result.groups.items() if name.startswith("test/")}
+        assert set(kept[arm].columns) == set(measured)
+        assert len(kept[arm]) == 500
+        for name, value in measured.items():
+            spread = kept[arm][name].std()
+            assert 0 < spread < 0.2
+            assert kept[arm][name].mean() == pytest.approx(value, abs=spread)
+    # The same identities are drawn for both, so that the easy ones are easy for both.
+    assert np.corrcoef(*(kept[arm]["test/tar_at_far_1e-2"] for arm in kept))[0, 1] > 0.2
+    assert folder.evaluations("never-run").empty
+
+
 def test_a_search_trial_never_touches_the_test_identities(study: Study, folder: StudyFolder, data: TrialData) -> None:
     result = finish(make_run(study, folder, data, request(s=12.0, m=0.2)))
     assert not [name for name in result.groups if name.startswith("test/")]
