@@ -141,7 +141,7 @@ def _power(power: "PowerNote") -> str:
     if power.effect is None or power.margin_effect is None:
         return f"{seeds}: with one seed nothing is tested; ask for confirm.seeds of 2 or more, better 5"
     return (
-        f"{seeds}: 80 % power for a difference of {power.effect:.2g} sd after Holm, and for equivalence within "
+        f"{seeds}: 80 % power after Holm for a difference of {power.effect:.2g} sd, and for equivalence within "
         f"±{power.margin_effect:.2g} sd (of the paired differences)"
     )
 

@@ -56,8 +56,17 @@ def _summary(study: Any) -> str:
     places = len(facts["conditions"])
     return (
         f"{study.name}: {_count(len(facts['arms']), 'arm')} × {_count(places, 'condition')}, "
-        f"{phases} trials ({_count(study.spec.training.epochs, 'epoch')} each), sha256 {study.sha256[:12]}"
+        f"{phases} trials ({_epochs(study)} each), sha256 {study.sha256[:12]}"
     )
+
+
+def _epochs(study: Any) -> str:
+    """Epochs of a trial, or from which to which number of them; they may be a condition, or searched."""
+    name, found = "training.epochs", set[int]()
+    for arm in study.arms:
+        tried = [*arm.space[name].values] if name in arm.space else [p[name] for p in arm.grid_points() if name in p]
+        found |= {int(value) for value in tried} or {place.training.epochs for place in study.conditions()}
+    return f"{min(found)} to {max(found)} epochs" if len(found) > 1 else _count(min(found), "epoch")
 
 
 def _count(number: int, noun: str) -> str:

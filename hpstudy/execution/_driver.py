@@ -150,7 +150,8 @@ class _Session:
             settings=self._study.trial_settings(request.arm, request.condition, request.params),
             home=os.fspath(self._folder.home),
             study=self._study.name,
-            objective=self._study.spec.search.objective,
+            objective=self._study.spec.search.primary,
+            further=self._study.spec.search.objectives[1:],
             cpus=resources.cpus,
             gpus=resources.gpus,
         )

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from hpstudy.execution._expected_epochs import Expected, expect
 from hpstudy.execution._probe import Probe, TrialCost, typical_points
-from hpstudy.spec import Arm, Condition, ResourcesSpec, Study
+from hpstudy.spec import Arm, Choice, Condition, EarlyStoppingSpec, IntRange, ResourcesSpec, Study
 
 AROUND_S = 20.0
 """Ray's start, MLflow's and the report: what a study takes beside its trials and its workers' own start."""
 
+_LENGTHS = 16
 _BYTES_A_TRIAL, _BYTES_AN_EPOCH, _BYTES_A_STEP = 20_000, 500, 56
 _MLFLOW_BYTES_A_TRIAL = 350_000
 _WEIGHTS_FILE_BYTES = 12_000
@@ -76,14 +77,14 @@ def plan_arm(study: Study, condition: Condition, arm: Arm, cost: TrialCost | Non
     spec = study.spec
     seeds = len(spec.search.seeds)
     points = [study.trial_settings(arm.name, condition.id, point).training.epochs for point in typical_points(arm)]
-    usual = sum(points) / len(points)
-    longest = int(max(arm.space["training.epochs"].values)) if "training.epochs" in arm.space else max(points)
+    lengths = _lengths(arm) or points
+    usual, longest = sum(lengths) / len(lengths), max(lengths)
     search = seeds * arm.search_trials(spec.search) if arm.kind == "searched" else 0
     grid = seeds * len(points) if arm.kind == "grid" else 0
     confirm = spec.confirm.seeds * (1 if arm.kind == "fixed" else seeds)
     model = Expected(epochs=usual, completed=1.0)
     if search:
-        model = expect(spec.search.early_stopping, trials=search // seeds, epochs=round(usual))
+        model = _expected(spec.search.early_stopping, search // seeds, _lengths(arm) or [round(usual)])
     most = round((search + confirm) * longest + grid * usual)
     likely = (search + grid) * model.epochs + confirm * usual
     timed = {} if cost is None else _seconds(cost, model, (search, grid, confirm), usual, longest)
@@ -100,6 +101,29 @@ def plan_arm(study: Study, condition: Condition, arm: Arm, cost: TrialCost | Non
         expected_steps=None if cost is None else likely * cost.steps_per_epoch,
         step_s=None if cost is None else cost.step_s,
         **{name: timed.get(name) for name in ("trial_s", "search_trial_s", "expected_s", "most_s")},
+    )
+
+
+def _lengths(arm: Arm) -> list[int]:
+    """The epochs that a search of the arm draws from; empty where it does not search them."""
+    match arm.space.get("training.epochs"):
+        case Choice(choice=values):
+            return [int(value) for value in values]
+        case IntRange(low=low, high=high):
+            return list(range(low, high + 1))
+    return []
+
+
+def _expected(rule: EarlyStoppingSpec, trials: int, lengths: Sequence[int]) -> Expected:
+    """The mean over trials of all lengths, of which each is compared with its like only."""
+    alike = max(1, round(trials / len(lengths)))
+    if alike == 1 < trials:
+        return Expected(epochs=sum(lengths) / len(lengths), completed=1.0)
+    shown = lengths[:: -(-len(lengths) // _LENGTHS)]
+    models = [expect(rule, trials=alike, epochs=length) for length in shown]
+    return Expected(
+        epochs=sum(model.epochs for model in models) / len(models),
+        completed=sum(model.completed for model in models) / len(models),
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from hpstudy.exceptions import InputError
-from hpstudy.spec import Study
+from hpstudy.spec import Condition, Study
 from hpstudy.training import Objective, check_parts, load_trial_data
 
 
@@ -24,13 +24,13 @@ def check_data(study: Study, datasets: Path) -> dict[str, str]:
         try:
             data = load_trial_data(condition.data, datasets, torch.device("cpu"))
             hashes[condition.id] = data.content_hash
-            images, batch = len(data.train_labels), condition.training.batch_size
-            if batch > images:
-                problems.append(
-                    f"condition {condition.id}: training.batch_size must be at most the number of training images, "
-                    f"{images}, but is {batch}"
-                )
-            objective = Objective(name=study.spec.search.objective)
+            images = len(data.train_labels)
+            problems += [
+                f"{where}training.batch_size must be at most the number of training images, {images}, but is {batch:g}"
+                for where, batch in _batch_sizes(study, condition)
+                if batch > images
+            ]
+            objective = Objective.of(study.spec.search.objectives)
             for labels in (data.val_labels, data.test_labels):
                 objective.check(labels)
         except InputError as error:
@@ -38,6 +38,17 @@ def check_data(study: Study, datasets: Path) -> dict[str, str]:
     if problems:
         raise InputError("\n".join(problems))
     return hashes
+
+
+def _batch_sizes(study: Study, condition: Condition) -> list[tuple[str, float]]:
+    """The batch size of a condition, and the largest that each arm tries, with where they are from."""
+    name, found = "training.batch_size", [(f"condition {condition.id}: ", float(condition.training.batch_size))]
+    for arm in study.arms:
+        tried = [*(point[name] for point in arm.grid_points() if name in point)]
+        tried += arm.space[name].values if name in arm.space else []
+        if tried:
+            found.append((f"condition {condition.id}, arm {arm.name}: ", max(tried)))
+    return found
 
 
 def check_arms(study: Study, datasets: Path) -> None:

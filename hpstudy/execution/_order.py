@@ -20,6 +20,13 @@ class TrialOrder:
     objective: str
     cpus: float
     gpus: float
+    further: tuple[str, ...] = ()
+    """Objectives after the primary one."""
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What the search follows, the primary objective first."""
+        return (self.objective, *self.further)
 
     @property
     def folder(self) -> StudyFolder:
@@ -39,6 +46,7 @@ class TrialOrder:
             "home": self.home,
             "study": self.study,
             "objective": self.objective,
+            "further": self.further,
             "cpus": self.cpus,
             "gpus": self.gpus,
         }
@@ -50,4 +58,5 @@ class TrialOrder:
         plain = json.loads(config["order"])
         request = TrialRequest(**plain.pop("request"))
         settings = TrialSettings.from_json(plain.pop("settings"))
-        return cls(request=request, settings=settings, **plain)
+        further = tuple(plain.pop("further", ()))
+        return cls(request=request, settings=settings, further=further, **plain)

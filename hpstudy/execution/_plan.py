@@ -10,7 +10,7 @@ from hpstudy.execution._forecast import ArmPlan, Forecast, forecast, plan_arm
 from hpstudy.execution._power_note import PowerNote, power_note
 from hpstudy.execution._probe import probe_study
 from hpstudy.record import StudyFolder
-from hpstudy.spec import ResourcesSpec, Study
+from hpstudy.spec import Arm, ResourcesSpec, Study, is_cost
 
 _BUSY = 0.1
 
@@ -58,7 +58,7 @@ def plan_study(study: Study, home: Path, *, probe: bool, budget_s: float) -> Pla
         StudyFailedError: the probe failed.
     """
     resources = study.spec.resources
-    notes = _limits(study) if probe else []
+    notes = [*_limits(study), *_idle_costs(study)] if probe else _idle_costs(study)
     slots = None if resources.gpus else _slots(resources, gpus=0)
     timed = probe_study(study, home / "datasets", workers=slots or 1, budget_s=budget_s) if probe else None
     if probe and timed is None:
@@ -115,11 +115,28 @@ def _limits(study: Study) -> list[str]:
     limits = []
     if "RAY_ADDRESS" in os.environ:
         limits.append("timed on this machine; the nodes of the cluster that RAY_ADDRESS names may be faster or slower")
-    searched = sorted({name for arm in study.arms for name in arm.space if name.startswith(("model.", "training."))})
-    costly = [name for name in searched if not name.startswith("training.optimizer.")]
+    costly = sorted({name for arm in study.arms for name in _costly(arm)})
     if costly:
         limits.append(f"timed with {', '.join(costly)} in the middle of what is searched")
     return limits
+
+
+def _costly(arm: Arm) -> list[str]:
+    """What an arm searches or lists that changes what a trial costs."""
+    tried = [*arm.space, *(arm.spec.grid or {})]
+    cheap = "training.optimizer."
+    return [name for name in tried if name.startswith(("model.", "training.")) and not name.startswith(cheap)]
+
+
+def _idle_costs(study: Study) -> list[str]:
+    """Costs that are objectives although no arm tries anything that changes them."""
+    costs = [name for name in study.spec.search.objectives if is_cost(name)]
+    if not costs or any(_costly(arm) for arm in study.arms):
+        return []
+    return [
+        f"no arm searches anything that changes {', '.join(costs)} by much (training.epochs, training.batch_size, "
+        "model.width, …): what is minimised there is mostly noise of the measurement"
+    ]
 
 
 def _expectation(study: Study) -> str:

@@ -31,7 +31,7 @@ class AtSpread:
     detectable_alone: float | None
     """The same for a single comparison, at the plain 5 % level."""
     equivalence_power: float
-    """Probability that a true difference of zero is shown to lie within ±δ."""
+    """Probability that a true difference of zero is shown to lie within ±δ, whatever the other comparisons say."""
     seeds_for_equivalence: int
     """Confirm seeds that make it 80 %; `MOST_SEEDS` stands for that or more."""
 
@@ -64,24 +64,25 @@ def power_note(study: Study, trials: pd.DataFrame) -> PowerNote:
     kinds = list(arm_kinds(pd.DataFrame([_row(arm) for arm in study.arms])).values())
     adaptive = kinds.count("adaptive")
     comparisons = adaptive * (len(kinds) - adaptive) * len(study.conditions())
+    strictest = LEVEL / max(1, comparisons)
     spread = _measured_spread(study, trials)
-    effect = detectable_difference(1.0, confirm.seeds, level=LEVEL / max(1, comparisons), power=POWER)
+    effect = detectable_difference(1.0, confirm.seeds, level=strictest, power=POWER)
     alone = detectable_difference(1.0, confirm.seeds, level=LEVEL, power=POWER)
     return PowerNote(
         seeds=confirm.seeds,
         comparisons=comparisons,
         equivalence_margin=confirm.equivalence_margin,
         effect=_finite(effect),
-        margin_effect=_finite(establishable_margin(confirm.seeds, level=LEVEL, power=POWER)),
+        margin_effect=_finite(establishable_margin(confirm.seeds, level=strictest, power=POWER)),
         measured=spread is not None,
         at=tuple(
             AtSpread(
                 spread=sd,
                 detectable=_finite(effect * sd),
                 detectable_alone=_finite(alone * sd),
-                equivalence_power=equivalence_power(confirm.equivalence_margin / sd, confirm.seeds, level=LEVEL),
+                equivalence_power=equivalence_power(confirm.equivalence_margin / sd, confirm.seeds, level=strictest),
                 seeds_for_equivalence=seeds_for_equivalence(
-                    confirm.equivalence_margin / sd, level=LEVEL, power=POWER, most=MOST_SEEDS
+                    confirm.equivalence_margin / sd, level=strictest, power=POWER, most=MOST_SEEDS
                 ),
             )
             for sd in ([spread] if spread is not None else _TYPICAL_SPREADS)
@@ -99,7 +100,7 @@ def _row(arm: Arm) -> dict[str, object]:
 def _measured_spread(study: Study, trials: pd.DataFrame) -> float | None:
     if trials.empty:
         return None
-    metric = confirm_metric(trials, study.spec.search.objective)
+    metric = confirm_metric(trials, study.spec.search.primary)
     spreads = paired_comparisons(trials, metric, study.spec.confirm.equivalence_margin)["std"].dropna()
     spreads = spreads[spreads > 0]
     return float(spreads.median()) if len(spreads) else None

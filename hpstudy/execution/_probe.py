@@ -96,7 +96,7 @@ def probe_study(study: Study, datasets: Path, *, workers: int, budget_s: float) 
                     "do": "time",
                     "settings": members[0][1].to_json(),
                     "heads": [settings.to_json() for settings in heads.values()],
-                    "objective": spec.search.objective,
+                    "objectives": spec.search.objectives,
                     "budget_s": budget_s,
                 }
                 for worker in team:

@@ -71,7 +71,7 @@ def _time(job: dict[str, Any], datasets: Path, gpus: float) -> dict[str, Any]:
             [TrialSettings.from_json(text) for text in job["heads"]],
             data,
             device,
-            Objective(name=job["objective"]),
+            Objective.of(job["objectives"]),
             Path(scratch),
             budget_s=job["budget_s"],
         )

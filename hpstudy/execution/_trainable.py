@@ -63,7 +63,7 @@ class TrialWorker(tune.Trainable):
                 torch.backends.cudnn.deterministic = True
                 torch.backends.cudnn.allow_tf32 = False
             data = load_trial_data(order.settings.data, order.datasets, device)
-            objective = Objective(name=order.objective)
+            objective = Objective.of(order.objectives)
             self._run = TrialRun(order.request, order.settings, order.folder, data, device, objective, gpus=order.gpus)
             if self._run.restored is not None:
                 return _reply(self._run.restored)
@@ -89,7 +89,7 @@ def failed_result(order: TrialOrder, cause: str) -> TrialResult:
         m=float(settings.head.margin.get("m", math.nan)),
         status="failed",
         cause=cause,
-        objective=Objective(name=order.objective).chance,
+        objective=Objective.of(order.objectives).chance,
         started_at=now,
         ended_at=now,
         groups=request.values(),

@@ -46,7 +46,7 @@ class TrialResult:
     epochs: int = 0
     steps: int = 0
     objective: float = math.nan
-    """The value told to the search; chance level for a trial that diverged or failed."""
+    """The value told to the search, of several the primary one; chance level for a trial that diverged or failed."""
     samples_per_s: float = math.nan
     attempt: int = 1
     device: str = ""

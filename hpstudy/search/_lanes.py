@@ -13,7 +13,9 @@ from hpstudy.record import TrialRequest
 from hpstudy.search._early_stopping import EarlyStopping, NoStopping, make_early_stopping
 from hpstudy.search._samplers import BLIND_TO_PRUNED, forget_draw, make_distributions, make_sampler
 from hpstudy.seeds import derive_seed
-from hpstudy.spec import SearchRange, SearchSpec
+from hpstudy.spec import SearchRange, SearchSpec, chance_of, is_cost
+
+_LENGTH = "training.epochs"
 
 
 class Lookup(Protocol):
@@ -29,6 +31,10 @@ class Outcome(Protocol):
     def status(self) -> str: ...
     @property
     def objective(self) -> float: ...
+    @property
+    def groups(self) -> Mapping[str, float]:
+        """Metrics and costs by their names; a search of several objectives reads them."""
+        ...
 
 
 class SearchLane:
@@ -36,8 +42,9 @@ class SearchLane:
 
     Every draw is seeded by the lane and the number of the trial, so a search that was killed and continued asks for the
     same points as one that never was. The budget is what the study file gives every search, however its trials end;
-    with sampler `grid` it is the known points and the factorial, never more than that. Ownership: one thread of one
-    driver.
+    with sampler `grid` it is the known points and the factorial, never more than that. Where there are several
+    objectives, no trial is stopped early, and a diverged one is told with what it cost but as infeasible: it would
+    otherwise be best at costing little. Ownership: one thread of one driver.
 
     Args:
         arm: The arm's name.
@@ -48,7 +55,7 @@ class SearchLane:
         known_points: Points to try before the sampler chooses.
         factorial: What sampler `grid` tries after them, in an order drawn for the search: early stopping then compares
             trials from all over the ranges. Empty for any other sampler.
-        spec: Budget, sampler and early stopping.
+        spec: Objectives, budget, sampler and early stopping.
         storage: The study's journal.
         lookup: Results that the record already holds.
     """
@@ -74,12 +81,13 @@ class SearchLane:
         listed = len(known_points) + len(factorial)
         self.budget = len(grid) or (listed if spec.sampler == "grid" else spec.trials)
         self._sampler = spec.sampler
+        self._objectives = spec.objectives
         self._name = f"{arm}.{condition}.{self.phase}.s{search_seed}"
         self._early_stopping: EarlyStopping = NoStopping() if grid else make_early_stopping(spec.early_stopping)
         self._study = optuna.create_study(
             storage=storage,
             study_name=self._name,
-            direction="maximize",
+            directions=["minimize" if is_cost(name) else "maximize" for name in spec.objectives],
             load_if_exists=True,
             pruner=optuna.pruners.NopPruner(),
         )
@@ -180,12 +188,20 @@ class SearchLane:
         """Notes a validation value; returns whether the trial should stop early.
 
         A trial that continues from a checkpoint reports the checkpoint's epoch once more and is decided on as before.
+        Trials of different lengths are not compared: after equally many epochs, their learning rates have come to
+        different points of their schedules.
         """
+        if len(self._objectives) > 1:
+            return False
         if epoch not in self._trials()[number].intermediate_values:
             self._live[number].report(value, epoch)
-        values = [trial.intermediate_values for trial in self._trials()]
-        own = values.pop(number)
-        return self._early_stopping.stops(epoch, own, values)
+        own = self._trials()[number]
+        others = [
+            trial.intermediate_values
+            for trial in self._trials()
+            if trial.number != number and trial.params.get(_LENGTH) == own.params.get(_LENGTH)
+        ]
+        return self._early_stopping.stops(epoch, own.intermediate_values, others)
 
     def hand_back(self, number: int) -> None:
         """Takes back a trial that did not end."""
@@ -198,17 +214,31 @@ class SearchLane:
         """
         trial = self._live.pop(number)
         trial.set_user_attr("status", outcome.status)
-        if outcome.status == "failed" or not math.isfinite(outcome.objective):
+        values = self._values(outcome)
+        # One that a killed driver left may have it; GP-based samplers want it of every trial.
+        if len(values) > 1 and not self._trials()[number].constraints:
+            trial.set_constraint("diverged", 1.0 if outcome.status == "diverged" else -1.0)
+        if outcome.status == "failed" or not all(map(math.isfinite, values)):
             self._study.tell(trial, state=TrialState.FAIL)
         elif outcome.status == "pruned" and self._sampler not in BLIND_TO_PRUNED:
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            self._study.tell(trial, outcome.objective)
+            self._study.tell(trial, values)
+
+    def _values(self, outcome: Outcome) -> list[float]:
+        """What a trial came to in each objective; a metric that it lacks is at chance."""
+        others = self._objectives[1:]
+        groups = outcome.groups if others else {}
+        return [
+            outcome.objective,
+            *(groups.get(name, math.nan if is_cost(name) else chance_of(name)) for name in others),
+        ]
 
     def chosen(self) -> TrialRequest | None:
-        """The point with the highest objective among trials that ran their whole budget, or None if there is none.
+        """The point with the highest primary objective among trials that ran their whole budget, or None.
 
-        Diverged trials can't be chosen; of equal points the earlier one is.
+        Diverged trials can't be chosen. Of equal points the one that is better in the next objective is, of points
+        equal in all of them the earlier one.
         """
         completed = [
             trial
@@ -217,7 +247,11 @@ class SearchLane:
         ]
         if not completed:
             return None
-        best = max(completed, key=lambda trial: (trial.value, -trial.number))
+        signs = [-1.0 if is_cost(name) else 1.0 for name in self._objectives]
+        best = max(
+            completed,
+            key=lambda trial: (*(s * value for s, value in zip(signs, trial.values, strict=True)), -trial.number),
+        )
         return self._request_of(best.number, best.params, best.user_attrs)
 
     def _trials(self) -> list[FrozenTrial]:

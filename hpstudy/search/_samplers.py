@@ -2,11 +2,12 @@
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, QMCSampler
-from optuna.trial import FrozenTrial
+from optuna.samplers import BaseSampler, GPSampler, QMCSampler
+from optuna.trial import FrozenTrial, TrialState
 
 from hpstudy.spec import Choice, IntRange, LinearRange, LogRange, SearchRange
 
@@ -32,6 +33,18 @@ class _NumberedSequence(QMCSampler):
 
     def _find_sample_id(self, study: optuna.Study, search_space: dict[str, BaseDistribution]) -> int:
         return self._number
+
+
+class _FeasibleModel(GPSampler):
+    """GP that draws at random until a trial is feasible: with nothing to tell points apart, Optuna's divides by 0."""
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if all(any(value > 0 for value in other.constraints.values()) for other in ended):
+            return {}
+        return super().sample_relative(study, trial, search_space)
 
 
 def make_sampler(
@@ -62,7 +75,7 @@ def make_sampler(
             return _NumberedSequence(seed, number, space)
     if name == "gp":
         # Imports torch and scipy when it first draws.
-        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup, warn_independent_sampling=False)
+        return _FeasibleModel(seed=seed, n_startup_trials=startup, warn_independent_sampling=False)
     if name == "cmaes":
         return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
     if name in ("random", "grid"):

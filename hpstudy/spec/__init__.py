@@ -8,6 +8,7 @@ from hpstudy.spec._arms import ArmSpec, PartSpec
 from hpstudy.spec._conditions import Condition
 from hpstudy.spec._data import AugmentSpec, DataSpec, IdentitiesSpec, ModelSpec
 from hpstudy.spec._load import load_study, parse_study
+from hpstudy.spec._objectives import chance_of, is_cost
 from hpstudy.spec._ranges import Choice, IntRange, LinearRange, LogRange, SearchRange
 from hpstudy.spec._resolve import diff_studies
 from hpstudy.spec._schema import study_schema
@@ -41,7 +42,9 @@ __all__ = [
     "StudySpec",
     "TrainingSpec",
     "TrialSettings",
+    "chance_of",
     "diff_studies",
+    "is_cost",
     "load_study",
     "parse_study",
     "study_schema",

@@ -13,6 +13,7 @@ from hpstudy.spec._conditions import condition_id
 from hpstudy.spec._draft import Draft, Path
 from hpstudy.spec._errors import message_of
 from hpstudy.spec._names import given, listed, nearest
+from hpstudy.spec._objectives import GPU_COSTS
 from hpstudy.spec._paths import FIELDS, SEARCHABLE, Trained
 from hpstudy.spec._ranges import LinearRange, LogRange
 from hpstudy.spec._study import Arm
@@ -33,7 +34,10 @@ def check_study(draft: Draft) -> None:
             _check_training_fields(draft, name, arm, trained)
     _check_fit(draft, trained)
     _check_conditions(draft, trained)
-    _check_early_stopping(draft)
+    if several := _several_objectives(draft):
+        _check_objectives(draft, several)
+    else:
+        _check_early_stopping(draft)
     _check_grid(draft, trained)
 
 
@@ -140,6 +144,36 @@ def _check_combinations(draft: Draft, trained: Trained, factors: Mapping[str, tu
 
 def _written(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{path} {given(value)}" for path, value in values.items())
+
+
+def _several_objectives(draft: Draft) -> int:
+    """How many objectives the file lists, right or wrong, if more than one; else 0."""
+    listed_here = draft.root.at(("search", "objective")).value if draft.has("search", "objective") else None
+    return len(listed_here) if isinstance(listed_here, list) and len(listed_here) > 1 else 0
+
+
+def _check_objectives(draft: Draft, number: int) -> None:
+    """Whether several objectives go together with the sampler, with early stopping and with what a trial takes."""
+    search, resources = draft.spec.search, draft.spec.resources
+    if search.sampler == "cmaes":
+        draft.report(
+            ("search", "sampler"),
+            f"cmaes follows a single objective, but search.objective lists {number}; use tpe, random, qmc, grid or gp",
+        )
+    if draft.has("search", "early_stopping") and search.early_stopping.kind != "none":
+        draft.report(
+            ("search", "early_stopping"),
+            f"a trial that is stopped early shows neither what it would have scored nor what it would have cost, so "
+            f"with {number} objectives every trial runs its whole budget; remove early_stopping, or write "
+            "{kind: none}",
+        )
+    for index, name in enumerate(search.objectives):
+        if name in GPU_COSTS and not resources.gpus and draft.trusted("resources", "gpus"):
+            draft.report(
+                ("search", "objective", index),
+                f"without a GPU {name} does not tell trials apart; use cost/cpu_s or cost/wall_s, or give trials a GPU "
+                "(resources.gpus)",
+            )
 
 
 def _check_early_stopping(draft: Draft) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from hpstudy.catalog import CRITERIA, LOSSES, MARGINS, SCALES, OptionInfo, ParameterInfo, Part, installed_losses
 from hpstudy.spec._fields import ARM_NAME, ATTRIBUTE, STUDY_NAME
+from hpstudy.spec._objectives import COSTS, METRIC_PATTERN
 from hpstudy.spec._paths import FIELDS, SEARCHABLE
 from hpstudy.spec._study_spec import StudySpec
 
@@ -23,7 +24,8 @@ def study_schema() -> Schema:
     properties["name"]["pattern"] = f"^{STUDY_NAME.pattern}$"
     properties["arms"]["propertyNames"] = {"pattern": f"^{ARM_NAME.pattern}$"}
     properties["conditions"]["propertyNames"] = {"enum": list(FIELDS)}
-    definitions["SearchSpec"]["properties"]["objective"]["pattern"] = r"^val/tar_at_far_[0-9.]+(e[+-]?[0-9]+)?$"
+    objective = definitions["SearchSpec"]["properties"]["objective"]
+    definitions["SearchSpec"]["properties"]["objective"] = _objective(objective)
     definitions["ArmSpec"] = _arm(definitions["ArmSpec"])
     part = definitions.pop("PartSpec")
     for kind, catalogue in (("margin", MARGINS), ("scale", SCALES)):
@@ -41,6 +43,18 @@ def study_schema() -> Schema:
     )
     terms["propertyNames"] = {"enum": list(CRITERIA)}
     return schema
+
+
+def _objective(schema: Schema) -> Schema:
+    metric = {"type": "string", "pattern": METRIC_PATTERN}
+    several = {
+        "type": "array",
+        "prefixItems": [metric],
+        "items": {"anyOf": [metric, {"enum": list(COSTS)}]},
+        "minItems": 1,
+        "uniqueItems": True,
+    }
+    return {"anyOf": [metric, several], **{key: schema[key] for key in ("default", "description")}}
 
 
 def _arm(schema: Schema) -> Schema:

@@ -1,62 +1,21 @@
 """The `search`, `confirm` and `resources` sections: how points are chosen, judged and paid for."""
 
-import re
-from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from hpstudy.spec._fields import Real, Section, Whole
+from hpstudy.spec._objectives import EXAMPLE, Objectives, chance_of
 from hpstudy.spec._ranges import refuse_doubles
-
-_OBJECTIVE = "val/tar_at_far_"
-_EXAMPLE = "val/tar_at_far_1e-3"
-
-
-def _objective(name: str) -> str:
-    if "loss" in name.lower() or "cross_entropy" in name.lower():
-        raise PydanticCustomError(
-            "loss_objective",
-            "a training loss is not comparable across s (s multiplies the logits), but got {name}; use {example}",
-            {"example": _EXAMPLE, "name": repr(name)},
-        )
-    if name.startswith("test/"):
-        raise PydanticCustomError(
-            "test_objective",
-            "the search must not see the test identities; write {name}",
-            {"name": f"val/{name.removeprefix('test/')}"},
-        )
-    match = re.fullmatch(r"val/tar_at_far_(\d+\.?\d*(?:e[+-]?\d{1,3})?)", name)
-    if match is None:
-        raise PydanticCustomError(
-            "objective",
-            "no protocol gives {name}; an objective is val/tar_at_far_<far>, e.g. {example}",
-            {"name": repr(name), "example": _EXAMPLE},
-        )
-    far = Decimal(match[1])
-    if not 0 < far < 1:
-        raise PydanticCustomError(
-            "far",
-            "a false accept rate lies in (0, 1), but got {far}; e.g. {example}",
-            {"far": match[1], "example": _EXAMPLE},
-        )
-    return _OBJECTIVE + _far_text(far)
-
-
-def _far_text(far: Decimal) -> str:
-    sign, digits, exponent = far.normalize().as_tuple()
-    assert not sign
-    assert isinstance(exponent, int)
-    mantissa = str(digits[0]) + ("." + "".join(map(str, digits[1:])) if len(digits) > 1 else "")
-    return f"{mantissa}e{exponent + len(digits) - 1}"
 
 
 class EarlyStoppingSpec(Section):
     """When a trial of the search ends before its last epoch; trials are compared within one arm and condition only."""
 
     kind: Literal["asha", "median", "none"] = "asha"
-    """`asha` (successive halving), `median` (below the median of the others) or `none`. Default asha."""
+    """`asha` (successive halving), `median` (below the median of the others) or `none`. Default asha; none with several
+    objectives."""
     grace_epochs: Annotated[Whole, Field(ge=1)] = 3
     """Epochs that every trial may finish, fewer than `training.epochs`. Default 3."""
     reduction_factor: Annotated[Whole, Field(ge=2)] = 3
@@ -66,9 +25,11 @@ class EarlyStoppingSpec(Section):
 class SearchSpec(Section):
     """How the searched arms choose their points; every searched arm has the same budget."""
 
-    objective: Annotated[str, AfterValidator(_objective)] = _EXAMPLE
+    objective: Objectives = EXAMPLE
     """What is maximised: `val/tar_at_far_<far>`, the true accept rate of the validation identities at a false accept
-    rate in (0, 1). Default val/tar_at_far_1e-3."""
+    rate in (0, 1). Or a list that begins with one: further metrics, and costs of a trial, which are minimised
+    (cost/wall_s, cost/cpu_s, cost/gpu_s, cost/peak_memory_mb); the first chooses the point to confirm, the next decide
+    among equals. Default val/tar_at_far_1e-3."""
     sampler: Literal["tpe", "random", "qmc", "grid", "gp", "cmaes"] = "tpe"
     """`tpe` (tree-structured Parzen estimator), `random`, `qmc` (quasi-random), `grid` (full factorial of the ranges),
     `gp` (Gaussian process) or `cmaes` (CMA-ES; it draws choices at random). Default tpe."""
@@ -84,10 +45,28 @@ class SearchSpec(Section):
     early_stopping: EarlyStoppingSpec = EarlyStoppingSpec()
     """When a trial ends before its last epoch."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _several_stop_none(cls, data: Any) -> Any:
+        """A trial that is stopped has no place among several objectives, so by default none is."""
+        if isinstance(data, dict) and isinstance(names := data.get("objective"), list | tuple) and len(names) > 1:
+            return {"early_stopping": {"kind": "none"}, **data}
+        return data
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Everything that the search follows, the primary objective first."""
+        return (self.objective,) if isinstance(self.objective, str) else self.objective
+
+    @property
+    def primary(self) -> str:
+        """The metric that chooses the point to confirm, and that the verdict is about."""
+        return self.objectives[0]
+
     @property
     def objective_far(self) -> float:
-        """The false accept rate of the objective."""
-        return float(self.objective.removeprefix(_OBJECTIVE))
+        """The false accept rate of the primary objective."""
+        return chance_of(self.primary)
 
 
 class ConfirmSpec(Section):

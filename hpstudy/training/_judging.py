@@ -1,6 +1,6 @@
 """What a network is judged by: the verification protocol on held-out identities, and the geometry of its prototypes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from hpstudy.evaluation import draw_identities, prototype_geometry, tar_metric, 
 from hpstudy.exceptions import InputError
 from hpstudy.losses import CosineHead
 from hpstudy.seeds import derive_seed
+from hpstudy.spec import chance_of, is_cost
 from hpstudy.training._trial_data import TrialData
 
 CUSTOMARY_FARS = (1e-2, 1e-3, 1e-4)
@@ -24,23 +25,25 @@ REPLICATES = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Objective:
-    """The validation metric that the search maximises.
+    """The validation metric that the search maximises, first of all if it follows several.
 
     Args:
         name: e.g. `val/tar_at_far_1e-3`.
+        others: Further metrics that the search maximises.
     """
 
     name: str
+    others: tuple[str, ...] = ()
 
-    @property
-    def far(self) -> float:
-        """The false accept rate in its name."""
-        return float(self.name.removeprefix("val/tar_at_far_"))
+    @classmethod
+    def of(cls, names: Sequence[str]) -> "Objective":
+        """Of all objectives of a search; its costs, which every trial records, need no measuring here."""
+        return cls(name=names[0], others=tuple(name for name in names[1:] if not is_cost(name)))
 
     @property
     def chance(self) -> float:
-        """What guessing scores: a threshold blind to identity accepts genuine and impostor pairs alike."""
-        return self.far
+        """What guessing scores."""
+        return chance_of(self.name)
 
     def check(self, labels: Tensor) -> None:
         """Refuses an objective that the held-out images can't resolve.
@@ -49,16 +52,19 @@ class Objective:
             InputError: the FAR is below one impostor pair.
         """
         pairs = _impostor_pairs(labels)
-        if self.far * pairs < 1:
-            raise InputError(
-                f"search.objective {self.name}: a FAR of {self.far:g} must be at least 1 / the number of impostor "
-                f"pairs, 1/{pairs} here: ask for a larger FAR or hold out more identities"
-            )
+        for name in (self.name, *self.others):
+            far = chance_of(name)
+            if far * pairs < 1:
+                raise InputError(
+                    f"search.objective {name}: a FAR of {far:g} must be at least 1 / the number of impostor pairs, "
+                    f"1/{pairs} here: ask for a larger FAR or hold out more identities"
+                )
 
     def fars(self, labels: Tensor) -> tuple[float, ...]:
-        """The FARs to measure: the objective's, and the customary ones that the number of impostor pairs supports."""
+        """The FARs to measure: the objectives', and the customary ones that the number of impostor pairs supports."""
         smallest = 1 / _impostor_pairs(labels)
-        return tuple(sorted({self.far, *(far for far in CUSTOMARY_FARS if far >= smallest)}, reverse=True))
+        asked = {chance_of(name) for name in (self.name, *self.others)}
+        return tuple(sorted({*asked, *(far for far in CUSTOMARY_FARS if far >= smallest)}, reverse=True))
 
 
 @torch.no_grad()

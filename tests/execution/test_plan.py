@@ -191,3 +191,40 @@ def test_a_costlier_head_makes_its_arm_slower() -> None:
     arms = [plan_arm(planned, planned.conditions()[0], planned.arms[0], cost) for cost in (COST, slow)]
     assert probe.workers == 2
     assert (arms[1].trial_s or 0) - (arms[0].trial_s or 0) == pytest.approx(8.0)
+
+
+# Several objectives, and searched lengths
+
+
+def test_searched_epochs_are_expected_at_their_mean_and_compared_with_their_like_only() -> None:
+    asha = STUDY.replace("kind: none", "kind: asha, grace_epochs: 1")
+    for text in (STUDY, asha):
+        planned = study(text.replace("s: {log: [2, 64]}", "s: {log: [2, 64]}, training.epochs: {int: [2, 12]}"))
+        tuned = plan_arm(planned, planned.conditions()[0], planned.arms[0], COST)
+        assert tuned.expected_epochs == 22 * 7  # eleven lengths for six trials: hardly any two are alike
+    alike = study(asha.replace("s: {log: [2, 64]}", "s: {log: [2, 64]}, training.epochs: {choice: [2, 12]}"))
+    tuned = plan_arm(alike, alike.conditions()[0], alike.arms[0], COST)
+    assert 10 * 7 + 12 * 1 < tuned.expected_epochs < 22 * 7
+
+
+def test_with_several_objectives_every_trial_is_expected_to_train_all_epochs(tmp_path: Path) -> None:
+    both = study(STUDY.replace("objective: val/tar_at_far_1e-2", "objective: [val/tar_at_far_1e-2, cost/cpu_s]"))
+    found = plan_study(both, tmp_path, probe=False, budget_s=1.0)
+    assert found.expectation == "every trial trains all of its epochs"
+    assert any("no arm searches anything that changes cost/cpu_s by much" in note for note in found.notes)
+    wider = STUDY.replace("val/tar_at_far_1e-2", "[val/tar_at_far_1e-2, cost/cpu_s]").replace(
+        "s: {log: [2, 64]}", "s: {log: [2, 64]}, model.width: {int: [4, 8]}"
+    )
+    assert not plan_study(study(wider), tmp_path, probe=False, budget_s=1.0).notes
+
+
+def test_every_metric_among_the_objectives_is_measured_by_the_probe(tmp_path: Path) -> None:
+    several = STUDY.replace("val/tar_at_far_1e-2", "[val/tar_at_far_1e-2, cost/cpu_s, val/tar_at_far_1e-9]")
+    with pytest.raises(InputError, match=r"search\.objective val/tar_at_far_1e-9: a FAR of 1e-09 must be at least"):
+        probe_study(study(several), tmp_path, workers=1, budget_s=1.0)
+
+
+def test_a_searched_batch_size_has_to_fit_the_data(tmp_path: Path) -> None:
+    large = STUDY.replace("s: {log: [2, 64]}", "s: {log: [2, 64]}, training.batch_size: {int: [16, 5000]}")
+    with pytest.raises(InputError, match=r"arm tuned: training\.batch_size must be at most"):
+        probe_study(study(large), tmp_path, workers=1, budget_s=1.0)

@@ -231,6 +231,25 @@ def test_early_stopping_ends_what_is_worse_than_its_search(tmp_path: Path) -> No
     assert all(outcome.status == "completed" for trial, outcome in bench.record.items() if "confirm" in trial)
 
 
+def test_early_stopping_compares_trials_of_the_same_length_only(tmp_path: Path) -> None:
+    class Rigged(Bench):
+        def objective(self, request: TrialRequest) -> float:
+            # Longer trials have not come as far on their schedule, and each trial is worse than the one before.
+            return 0.9 - request.params.get("training.epochs", 4) / 10 - request.number / 1000
+
+    text = STUDY.format(sampler="grid", early="asha").replace("trials: 5", "trials: 8")
+    study = parse_study(text.replace("s: {log: [2, 64]}}", "s: {log: [2, 64]}, training.epochs: {choice: [2, 4]}}"))
+    bench = Rigged(study, tmp_path / "journal")
+    bench.run_all()
+    for epochs in (2, 4):
+        alike = [r for r in bench.handed_out if (r.arm, r.phase) == ("normface", "search")]
+        alike = [r for r in alike if r.params["training.epochs"] == epochs]
+        statuses = [bench.record[r.trial_id].status for r in alike]
+        assert len(statuses) >= 3
+        assert statuses[0] == "completed"
+        assert "pruned" in statuses
+
+
 def test_what_was_decided_of_an_epoch_holds_when_it_is_reported_again(tmp_path: Path) -> None:
     class Rigged(Bench):
         def objective(self, request: TrialRequest) -> float:
