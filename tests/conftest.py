@@ -1,9 +1,17 @@
-"""For all tests: no time limit on hypothesis examples (machines differ), and a home of their own."""
+"""For all tests: no time limit on hypothesis examples (machines differ), a home of their own, studies to compare."""
 
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from hpstudy.analysis import ComparedStudy
 
 settings.register_profile("hpstudy", deadline=None, derandomize=True)
 settings.load_profile("hpstudy")
@@ -20,3 +28,108 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HPSTUDY_HOME", str(tmp_path / "hpstudy-runs"))
+
+
+@pytest.fixture(scope="session")
+def make_compared() -> Callable[..., "ComparedStudy"]:
+    """A factory of studies whose truth is known, as a comparison reads them.
+
+    Arguments: `label`, `worth` (arm → true score on the test identities; a study has these arms), `conditions` (id →
+    (classes, dimensions)), `seeds`, `spread` (of an arm's score at a seed, beside what all arms share), `noise` (equal
+    texts give equal scores to arms that nothing is searched for), `margin`, `far`, `data`, `changes` (of the study
+    file), `missing` (planned trials that have not run), `question`, `source` (revision), `sha256`, `trials`.
+    """
+    return _compared_study
+
+
+def _compared_study(
+    label: str,
+    worth: Mapping[str, float],
+    *,
+    conditions: Mapping[str, tuple[int, int]] | None = None,
+    seeds: int = 3,
+    spread: float = 0.01,
+    noise: str | None = None,
+    margin: float = 0.01,
+    far: str = "1e-3",
+    data: str = "77ab",
+    changes: Mapping[str, Any] | None = None,
+    missing: int = 0,
+    question: str = "Does tuning pay?",
+    source: str = "revision 13b27d06e33b",
+    sha256: str = "",
+    trials: int = 4,
+) -> "ComparedStudy":
+    import pandas as pd
+
+    from hpstudy.analysis import ComparedStudy, Place, StudyFacts
+
+    changes, places = dict(changes or {}), dict(conditions or {"default": (300, 256)})
+    losses = {"cosface": "cosface", "arcface": "arcface", "fixed": "adacos_fixed", "dynamic": "adacos"}
+    rows: list[dict[str, Any]] = []
+
+    def add(arm: str, condition: str, phase: str, number: int, score: float, s: float) -> None:
+        loss = losses.get(arm, "cosface")
+        searched = not loss.startswith("adacos")
+        point = {"param/s": s, "param/m": 0.3} if searched and phase != "confirm" else {}
+        row = {
+            "study": label, "trial_id": f"{arm}.{condition}.{phase}.s0.{number:03d}", "arm": arm, "loss": loss,
+            "condition": condition, "phase": phase, "search_seed": 0, "number": number, "seed": number,
+            "s": s if searched else math.nan, "m": 0.3 if searched else math.nan, "status": "completed", "cause": "",
+            "diverged_step": -1, "epochs": 12, "objective": score, "num_classes": places[condition][0],
+            "embedding_dim": places[condition][1], "geometry/final_s": s if searched else 9.0, "cost/wall_s": 60.0,
+            "cost/cpu_s": 60.0, "cost/gpu_s": 0.0, "device": "CPU (1 thread, x86_64)", **point,
+        }  # fmt: skip
+        rows.append(row | ({f"test/tar_at_far_{far}": score} if phase == "confirm" else {}))
+
+    for condition in places:
+        for arm, true in worth.items():
+            searched = not losses.get(arm, "cosface").startswith("adacos")
+            own = _draws(label if searched or noise is None else noise, condition, arm, seeds + trials)
+            shared = _draws(noise or label, condition, "every arm", seeds)
+            for i in range(trials if searched else 0):
+                add(
+                    arm, condition, "search", i, true - 0.02 * (trials - 1 - i) + spread * own[seeds + i], 8.0 * (i + 1)
+                )
+            for i in range(seeds):
+                score = true + 0.01 * shared[i] + spread * own[i]
+                add(arm, condition, "confirm", 101 + i, score, 8.0 * trials)
+    settings = {
+        "version": 1,
+        "name": label,
+        "data": {"source": "glyphs", "identities": {"train": 300, "val": 200, "test": 400}},
+        "model": {"name": "convnet", "width": 8, "embedding_dim": 256},
+        "training": {"epochs": 12, "batch_size": 128, "optimizer": {"name": "sgd", "lr": 0.1}},
+        "conditions": {},
+        "arms": {arm: {"loss": losses.get(arm, "cosface")} for arm in worth},
+        "search": {"objective": f"val/tar_at_far_{far}", "sampler": "random", "trials": trials, "seeds": [0]},
+        "confirm": {"seeds": seeds, "equivalence_margin": margin},
+    } | changes
+    trained = json.dumps([settings["data"], settings["model"], settings["training"]])
+    return ComparedStudy(
+        label=label,
+        facts=StudyFacts(
+            name=label,
+            question=question,
+            objective=f"val/tar_at_far_{far}",
+            equivalence_margin=margin,
+            planned={"confirm": len(rows) + missing},
+            arms=list(worth),
+            sampler="random",
+        ),
+        trials=pd.DataFrame(rows),
+        settings=settings,
+        places={
+            condition: Place(data_hash=data, judged=json.dumps(settings["data"]), setting=f"{trained} {condition}")
+            for condition in places
+        },
+        sha256=sha256 or hashlib.sha256(label.encode()).hexdigest(),
+        sessions=[{"started": "2026-01-01 00:00:00 UTC", "source": source, "packages": "torch 2.13.0"}],
+    )
+
+
+def _draws(*parts: str | int) -> Any:
+    import numpy as np
+
+    seed = int.from_bytes(hashlib.sha256("/".join(map(str, parts[:-1])).encode()).digest()[:8], "big")
+    return np.random.default_rng(seed).normal(size=int(parts[-1]))

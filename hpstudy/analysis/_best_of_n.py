@@ -105,8 +105,9 @@ def order_weights(count: int) -> Values:
 def luck(rule: BestOfN, values: Values, noise: float, rng: np.random.Generator) -> Values:
     """How much of the best of n is noise that happened to help: it is picked because it looks best.
 
-    The values stand for the worth of the trials; noise is drawn once more, the best is picked by what then shows, and
-    what it shows is compared with its worth. Zero for n = 1, and largest where many trials are about as good.
+    The values, drawn together by as much as the noise had spread them, stand for the worth of the trials; noise is
+    drawn once more, the best is picked by what then shows, and what it shows is compared with its worth. Zero for n =
+    1, and largest where many trials are about as good.
 
     Args:
         rule: How trials make the best of n.
@@ -114,10 +115,21 @@ def luck(rule: BestOfN, values: Values, noise: float, rng: np.random.Generator) 
         noise: Standard deviation of a value at the same point.
         rng: Draws the noise.
     """
+    worth_of_trials = _shrunk(values, noise)
     drawn = noise * rng.standard_normal((_DRAWS // 2, values.shape[-1]))
-    shown = values + np.concatenate([drawn, -drawn])  # in pairs, so that the luck of one trial is zero exactly
-    worth = np.broadcast_to(values, shown.shape)
+    shown = worth_of_trials + np.concatenate([drawn, -drawn])  # in pairs, so that the luck of one trial is zero exactly
+    worth = np.broadcast_to(worth_of_trials, shown.shape)
     return np.asarray((rule.best(shown) - rule.picked(shown, worth)).mean(axis=0))
+
+
+def _shrunk(values: Values, noise: float) -> Values:
+    """Values about their mean with the variance that is left without the noise; trials at −∞ stay there."""
+    known = values[np.isfinite(values)]
+    spread = float(known.var(ddof=1)) if known.size > 1 else 0.0
+    if spread == 0.0:
+        return values
+    mean = float(known.mean())
+    return np.asarray(mean + np.sqrt(max(0.0, 1 - noise**2 / spread)) * (values - mean))
 
 
 def _variance(draws: Values) -> Values:

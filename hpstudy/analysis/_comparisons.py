@@ -101,12 +101,13 @@ def _median(frame: pd.DataFrame, column: str) -> float:
 def paired_comparisons(trials: pd.DataFrame, metric: str, equivalence_margin: float) -> pd.DataFrame:
     """Every tuned arm against every adaptive arm, in every condition, paired by training seed.
 
-    The difference is tuned minus adaptive. Its p value is Holm-adjusted over all rows of the table; equivalence (TOST)
-    is judged row by row. The words follow from the tests: `equivalent` if the 90 % interval lies inside ±margin, else
-    `better` or `worse` if the adjusted p is below 0.05 and, with pairs enough for it to tell (2^(1−n) times the number
-    of rows tested is at most 0.005), the adjusted permutation p too, else `not shown`. With one pair nothing is tested
-    and the word is `not shown`. Where a side diverged at every seed the word is `diverged`, and where there is no pair
-    at all it is `not compared`; neither has a difference, and `reason` says why.
+    The difference is tuned minus adaptive. Its p value is Holm-adjusted over all rows of the table, and so, as a family
+    of its own, is that of equivalence (TOST): judged row by row, eight arms that are just δ away would be called
+    equivalent somewhere in 28 % of studies. The words follow from the tests: `equivalent` if the adjusted p of
+    equivalence is below 0.05, else `better` or `worse` if the adjusted p is below 0.05 and, with pairs enough for it to
+    tell (2^(1−n) times the number of rows tested is at most 0.005), the adjusted permutation p too, else `not shown`.
+    With one pair nothing is tested and the word is `not shown`. Where a side diverged at every seed the word is
+    `diverged`, and where there is no pair at all it is `not compared`; neither has a difference, and `reason` says why.
 
     With several searches `low`, `high`, `p` and the equivalence take searches and training seeds as random, and a
     search without a survivor counts at chance (`confirm_scores`). With one search they are given the point that it
@@ -121,12 +122,13 @@ def paired_comparisons(trials: pd.DataFrame, metric: str, equivalence_margin: fl
     Returns:
         One row per condition × tuned arm × adaptive arm: `condition`, `arm`, `adaptive`, `searches` (that the interval
         speaks for; 1 where it is given the search), `n` (training seeds), `difference`, `std` (over the seeds), `low`,
-        `high` (95 %), `given_low`, `given_high` (95 %), `p`, `p_holm`, `equivalence_p`, `equivalence_low`,
-        `equivalence_high` (90 %), `p_permutation`, `p_permutation_holm`, `permutation_low`, `permutation_high`,
-        `bca_low`, `bca_high` (95 %), `wins` (seeds at which the tuned arm scored higher), `improvement`,
-        `improvement_low`, `improvement_high` (probability that it does, 95 % Clopper–Pearson on pairs), `cliffs_delta`,
-        `detectable` (smallest true difference found four times in five at Holm's strictest level, for this spread;
-        infinite where the metric cannot differ by so much), `word`, `reason` (empty where the difference was judged).
+        `high` (95 %), `given_low`, `given_high` (95 %), `p`, `p_holm`, `equivalence_p`, `equivalence_p_holm`,
+        `equivalence_low`, `equivalence_high` (90 %), `p_permutation`, `p_permutation_holm`, `permutation_low`,
+        `permutation_high`, `bca_low`, `bca_high` (95 %), `wins` (seeds at which the tuned arm scored higher),
+        `improvement`, `improvement_low`, `improvement_high` (probability that it does, 95 % Clopper–Pearson on pairs),
+        `cliffs_delta`, `detectable` (smallest true difference found four times in five at Holm's strictest level, for
+        this spread; infinite where the metric cannot differ by so much), `word`, `reason` (empty where the difference
+        was judged).
     """
     found = confirm_scores(trials, metric)
     bounds = (-1.0, 1.0) if metric_name(metric).is_rate else (-np.inf, np.inf)
@@ -157,7 +159,7 @@ def paired_comparisons(trials: pd.DataFrame, metric: str, equivalence_margin: fl
                     }
                 )
     frame = pd.DataFrame(rows, columns=_COLUMNS)
-    for p in ("p", "p_permutation"):
+    for p in ("p", "p_permutation", "equivalence_p"):
         frame[f"{p}_holm"] = holm(frame[p].to_list())
     tested = int(frame["p"].notna().sum())
     detectable = pd.Series(
@@ -168,13 +170,14 @@ def paired_comparisons(trials: pd.DataFrame, metric: str, equivalence_margin: fl
         dtype=float,
     )
     frame["detectable"] = detectable.mask(detectable > bounds[1], np.inf)
-    frame["word"] = [_word(row, tested) for row in frame.to_dict("records")]
+    frame["word"] = [word_of(row, tested) for row in frame.to_dict("records")]
     return frame
 
 
 _COLUMNS = [
     "condition", "arm", "adaptive", "searches", "n", "difference", "std", "low", "high", "given_low", "given_high", "p",
-    "p_holm", "equivalence_p", "equivalence_low", "equivalence_high", "p_permutation", "p_permutation_holm",
+    "p_holm", "equivalence_p", "equivalence_p_holm", "equivalence_low", "equivalence_high", "p_permutation",
+    "p_permutation_holm",
     "permutation_low", "permutation_high", "bca_low", "bca_high", "wins", "improvement", "improvement_low",
     "improvement_high", "cliffs_delta", "detectable", "word", "reason", "error", "freedom",
 ]  # fmt: skip
@@ -211,10 +214,11 @@ def _tested(differences: NDArray[np.float64], margin: float, bounds: tuple[float
     }
 
 
-def _word(row: Mapping[Any, Any], tested: int) -> str:
+def word_of(row: Mapping[Any, Any], tested: int) -> str:
+    """What the tests of one row allow to be said, where `tested` rows were Holm-adjusted (see `paired_comparisons`)."""
     if row["reason"]:
         return DIVERGED if row["n"] else NOT_COMPARED
-    if row["equivalence_p"] < _LEVEL:
+    if row["equivalence_p_holm"] < _LEVEL:
         return EQUIVALENT
     enough = 2.0 ** (1 - row["n"]) * tested <= _LEVEL / 10
     if row["p_holm"] < _LEVEL and (row["p_permutation_holm"] < _LEVEL or not enough):

@@ -24,6 +24,8 @@ class StudyFacts:
     """Every arm of the study, whether it has run or not; empty where that isn't known."""
     sampler: str = ""
     """Sampler of the searches, e.g. `tpe`; empty where that isn't known, and the order of trials is taken to matter."""
+    objectives: Sequence[str] = ()
+    """Everything that the search follows, `objective` first; empty stands for that alone."""
     given_first: Sequence[str] = ()
     """Arms whose searches begin with a given point, the published default."""
 

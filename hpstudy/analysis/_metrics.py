@@ -7,6 +7,12 @@ import numpy as np
 import pandas as pd
 
 _TAR = re.compile(r"tar_at_far_(?P<mantissa>[\d.]+)e-?(?P<exponent>\d+)$")
+_COSTS = {
+    "cost/wall_s": ("wall time of a trial", "s"),
+    "cost/cpu_s": ("CPU time of a trial", "s"),
+    "cost/gpu_s": ("GPU time of a trial", "s"),
+    "cost/peak_memory_mb": ("peak memory of a trial", "MiB"),
+}
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
@@ -46,7 +52,7 @@ class MetricName:
 
     @property
     def _digits(self) -> int:
-        return 1 if self.factor == 100 else 3
+        return 1 if self.unit else 3
 
 
 def _number(value: float, digits: int, *, sign: bool = False) -> str:
@@ -62,7 +68,10 @@ def _unit(text: str, unit: str) -> str:
 
 
 def metric_name(metric: str) -> MetricName:
-    """The reader's name of a metric column such as `test/tar_at_far_1e-3`."""
+    """The reader's name of a column with a metric or a cost, such as `test/tar_at_far_1e-3`."""
+    if metric in _COSTS:
+        title, unit = _COSTS[metric]
+        return MetricName(title, 1.0, unit, unit)
     name = metric.split("/", 1)[-1]
     if match := _TAR.search(name):
         mantissa, exponent = match["mantissa"], match["exponent"].translate(_SUPERSCRIPTS)

@@ -14,7 +14,6 @@ from hpstudy.analysis._metrics import metric_name
 from hpstudy.analysis._price_words import price_sentence
 from hpstudy.analysis._search import compute_seconds
 from hpstudy.analysis._searches import Noise, Part, Searches, by_seed, noise_of, searches_of
-from hpstudy.analysis._statistics import t_interval
 
 CONFIRMED = "confirm mean"
 """Estimator of an adaptive arm."""
@@ -38,6 +37,9 @@ def expected_best(facts: StudyFacts, trials: pd.DataFrame) -> pd.DataFrame:
     A diverged one counts at chance, a failed one not at all. Adaptive arms have one row each: the mean of their confirm
     trials, and what one run of them (or one search, where they have one) took; none if they diverged at every seed.
 
+    Random searches vary more than a bootstrap of their own trials shows: from n = 5 on their band covers 84 % to 89 %
+    in simulated studies, that of repeated searches which learn 92 % to 99 %.
+
     Returns:
         `condition`, `arm`, `n`; `hours` of compute that the first n trials took (mean over the searches); `seen`, the
         expected best as the searches showed it; `expected`, the same for the chosen point on fresh seeds
@@ -47,7 +49,7 @@ def expected_best(facts: StudyFacts, trials: pd.DataFrame) -> pd.DataFrame:
     """
     bounds = (0.0, 1.0) if metric_name(facts.objective).unit == "%" else (-np.inf, np.inf)
     rows: list[dict[str, object]] = []
-    for condition, _, curves, adaptive in _places(facts, trials):
+    for condition, noise, curves, adaptive in _places(facts, trials):
         for arm, found in curves.items():
             half = _half_width([*found.parts, _own(found.confirmed)], len(found.worth))
             low, high = np.clip([found.worth - half, found.worth + half], *bounds)
@@ -67,10 +69,11 @@ def expected_best(facts: StudyFacts, trials: pd.DataFrame) -> pd.DataFrame:
                     }
                 )
         for arm, of_arm in adaptive.items():
-            level = t_interval(by_seed(of_arm))
+            level = by_seed(of_arm)
+            half_width = float(_half_width([*_own_search(facts, of_arm, noise), _own(level)], 1)[0])
             cost, count, searches = _own_cost(of_arm)
-            low, high = np.clip([level.low, level.high], *bounds)
-            found_level = {"expected": level.mean, "low": low, "high": high, "estimator": CONFIRMED}
+            low, high = np.clip([level.mean() - half_width, level.mean() + half_width], *bounds)
+            found_level = {"expected": level.mean(), "low": low, "high": high, "estimator": CONFIRMED}
             rows.append(
                 {"condition": condition, "arm": arm, "n": count, "hours": cost, "seen": np.nan, "searches": searches}
                 | found_level
@@ -100,7 +103,7 @@ def break_even(facts: StudyFacts, trials: pd.DataFrame) -> pd.DataFrame:
     for condition, noise, curves, adaptive in _places(facts, trials):
         for arm, found in curves.items():
             for rival, of_rival in adaptive.items():
-                row = _pair(found, of_rival, noise, facts.equivalence_margin)
+                row = _pair(found, of_rival, noise, facts)
                 if row is not None:
                     row |= {"condition": condition, "arm": arm, "adaptive": rival}
                     rows.append(row | {"sentence": price_sentence(row, facts, device)})
@@ -140,7 +143,13 @@ def _own_cost(adaptive: pd.DataFrame) -> tuple[float, int, int]:
     return float(compute_seconds(searched).sum()) / 3600 / searches, len(searched) // searches, searches
 
 
-def _pair(found: Searches, rival: pd.DataFrame, noise: Noise, margin: float) -> dict[str, object] | None:
+def _own_search(facts: StudyFacts, adaptive: pd.DataFrame, noise: Noise) -> list[Part]:
+    """What the search of an adaptive arm adds to the variance of its confirmed mean; nothing where it has none."""
+    own = searches_of(facts, adaptive, noise)
+    return [(float(np.ravel(variance)[-1]), freedom) for variance, freedom in own.parts] if own else []
+
+
+def _pair(found: Searches, rival: pd.DataFrame, noise: Noise, facts: StudyFacts) -> dict[str, object] | None:
     confirm = rival[(rival["phase"] == "confirm") & (rival["status"] != "failed")]
     differences = (found.confirmed - by_seed(rival)).dropna()
     if differences.empty or not np.isfinite(found.worth).all():
@@ -151,9 +160,9 @@ def _pair(found: Searches, rival: pd.DataFrame, noise: Noise, margin: float) -> 
         paired = _own(differences)
     else:
         paired = noise.part((1 + 1 / found.count) / len(differences))
-    half = _half_width([*found.parts, paired], len(difference))
+    half = _half_width([*found.parts, *_own_search(facts, rival, noise), paired], len(difference))
     own_hours, _, own_searches = _own_cost(rival)
-    n_star, low, high = _crossing(difference, half, -margin)
+    n_star, low, high = _crossing(difference, half, -facts.equivalence_margin)
     n_mean, mean_low, mean_high = _crossing(difference, half, 0.0)
     return {
         "n_star": n_star,

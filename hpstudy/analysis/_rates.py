@@ -8,7 +8,7 @@ from scipy import stats
 from hpstudy.analysis._arms import KEYS
 
 
-def wilson_interval(count: int, total: int, level: float = 0.95) -> tuple[float, float]:
+def wilson_interval(count: float, total: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a proportion (Wilson 1927); NaN without a trial."""
     if total == 0:
         return float("nan"), float("nan")
@@ -66,14 +66,18 @@ def divergence_rates(trials: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `condition`, `arm`, `phase` (`search` holds grids too, or `confirm`), `trials` (failed ones left out),
-        `diverged`, `rate`, `low`, `high` (95 % Wilson). Trials of a search are not a random sample of anything: the
-        sampler leaves a region that diverges, so that the interval of a search is a description.
+        `diverged`, `rate`, `low`, `high` (95 % Wilson). Confirm trials of R searches and n seeds share their points and
+        seeds: the interval is that of min(R, n) independent trials, the fewest that their spread can amount to. Trials
+        of a search are not a random sample of anything: the sampler leaves a region that diverges, so that the interval
+        of a search is a description.
     """
     counted = trials[trials["status"] != "failed"]
     counted = counted.assign(phase=counted["phase"].replace("grid", "search"))
     rows = []
     for (condition, arm, phase), group in counted.groupby([*KEYS, "phase"], sort=True):
         diverged, total = int((group["status"] == "diverged").sum()), len(group)
-        low, high = wilson_interval(diverged, total)
+        searches = group["search_seed"].nunique() if phase == "confirm" else 1
+        units = min(searches, group["seed"].nunique()) if searches > 1 else total
+        low, high = wilson_interval(diverged / total * units, units)
         rows.append((condition, arm, phase, total, diverged, diverged / total, low, high))
     return pd.DataFrame(rows, columns=[*KEYS, "phase", "trials", "diverged", "rate", "low", "high"])

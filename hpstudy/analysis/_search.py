@@ -1,9 +1,12 @@
 """How a search went, and what it found."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from hpstudy.analysis._arms import KEYS, arm_kinds, conditions, margin_unit
+from hpstudy.spec import is_cost
 
 
 def search_curve(trials: pd.DataFrame) -> pd.DataFrame:
@@ -35,8 +38,12 @@ def compute_seconds(trials: pd.DataFrame) -> pd.Series:
     return gpu.where(gpu > 0, cpu).astype(float)
 
 
-def search_points(trials: pd.DataFrame) -> pd.DataFrame:
+def search_points(trials: pd.DataFrame, objectives: Sequence[str] = ()) -> pd.DataFrame:
     """The points that searches and grids tried, with their value and whether they were chosen.
+
+    Args:
+        trials: The record.
+        objectives: Objectives of the search, the primary one first; those after it decide among equals.
 
     Returns:
         Trials of the search and grid phases with a column `chosen`: the best completed one of each condition, arm and
@@ -44,7 +51,11 @@ def search_points(trials: pd.DataFrame) -> pd.DataFrame:
     """
     search = trials[trials["phase"].isin(["search", "grid"])]
     completed = search[(search["status"] == "completed") & search["objective"].notna()]
-    best = completed.groupby([*KEYS, "search_seed"])["objective"].idxmax()
+    further = [name for name in objectives[1:] if name in completed]
+    ranked = completed.sort_values(
+        ["objective", *further, "number"], ascending=[False, *(is_cost(name) for name in further), True], kind="stable"
+    )
+    best = ranked.groupby([*KEYS, "search_seed"]).head(1).index
     return search.assign(chosen=search.index.isin(best))
 
 

@@ -59,3 +59,17 @@ def seed_band(trajectories: Sequence[pd.DataFrame], column: str) -> pd.DataFrame
         rows = counts == n
         low[rows], median[rows], high[rows] = np.percentile(np.sort(data[rows], axis=1)[:, :n], [25, 50, 75], axis=1)
     return pd.DataFrame({"step": values.index.to_numpy(), "median": median, "low": low, "high": high, "n": counts})
+
+
+def first_crossing(band: pd.DataFrame, level: float) -> float:
+    """First step at which a moving value reaches a level from where it starts; NaN if it never does.
+
+    Args:
+        band: `seed_band` of the value.
+        level: What it is to reach, from above or from below.
+    """
+    if band.empty or not np.isfinite(level):
+        return float("nan")
+    beyond = band["median"].to_numpy(dtype=float) - level
+    there = np.flatnonzero(np.sign(beyond) != np.sign(beyond[0])) if beyond[0] else np.array([0])
+    return float(band["step"].iloc[there[0]]) if there.size else float("nan")

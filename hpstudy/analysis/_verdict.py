@@ -92,6 +92,10 @@ def verdict(facts: StudyFacts, trials: pd.DataFrame) -> Verdict:
     )
 
 
+_ONE_SEARCH = (
+    "This speaks of the point that one search found: another search might have found another, and only repeated "
+    "searches tell how far that moves the difference."
+)
 _HEADLINES = {
     BETTER: "Tuning is shown to pay: the best tuned arm beats the best adaptive scale.",
     WORSE: "Tuning is shown not to pay: the best tuned arm is worse than the best adaptive scale.",
@@ -210,6 +214,8 @@ def _one_condition(duel: _Duel, name: MetricName, metric: str, comparisons: int)
             f"adjustment for {counted(comparisons, 'comparison')}). "
             "Both were picked by these same scores, which flatters whichever was picked."
         )
+        if row["searches"] == 1 and tuned["searches"] == 1:
+            sentences.append(_ONE_SEARCH)
     elif duel.word == NOT_SHOWN:
         why = "one pair" if row["n"] < 2 else "two equal pairs"
         sentences.append(
@@ -268,7 +274,10 @@ def _many_conditions(duels: Sequence[_Duel], name: MetricName) -> list[str]:
     text = f"The difference in {name.title} ranges from {told(lowest)} to {told(highest)}."
     if lowest is highest:
         text = f"The difference in {name.title} is {told(lowest)}."
-    return [text, "In each condition both were picked by these same scores, which flatters whichever was picked."]
+    caveats = ["In each condition both were picked by these same scores, which flatters whichever was picked."]
+    if any(duel.comparison["searches"] == 1 and duel.tuned["searches"] == 1 for duel in measured):
+        caveats.append(_ONE_SEARCH)
+    return [text, *caveats]
 
 
 def _cost(trials: pd.DataFrame, duels: Sequence[_Duel]) -> list[str]:

@@ -13,6 +13,7 @@ from hpstudy.catalog._criteria import CRITERIA
 from hpstudy.catalog._losses import LOSSES
 from hpstudy.catalog._margins import MARGINS
 from hpstudy.catalog._own import installed_losses, own_loss
+from hpstudy.catalog._published import PUBLISHED, PUBLISHED_CAVEAT, PublishedRow, published_rows
 from hpstudy.catalog._scales import SCALES
 from hpstudy.catalog._tables import find
 from hpstudy.catalog._types import (
@@ -30,6 +31,8 @@ __all__ = [
     "CRITERIA",
     "LOSSES",
     "MARGINS",
+    "PUBLISHED",
+    "PUBLISHED_CAVEAT",
     "SCALES",
     "CriterionInfo",
     "LossInfo",
@@ -38,12 +41,14 @@ __all__ = [
     "Paper",
     "ParameterInfo",
     "Part",
+    "PublishedRow",
     "ScaleInfo",
     "criterion_info",
     "installed_losses",
     "loss_info",
     "margin_info",
     "own_loss",
+    "published_rows",
     "scale_info",
 ]
 

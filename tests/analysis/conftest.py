@@ -1,6 +1,10 @@
 """Small tables of trials in the shape of the record."""
 
-from collections.abc import Callable, Mapping, Sequence
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -72,3 +76,49 @@ def confirmed() -> Callable[..., pd.DataFrame]:
 def make_trial() -> Callable[..., dict[str, Any]]:
     """One row of the record."""
     return trial
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> ModuleType:
+    """`synthetic_study.py`."""
+    return _beside("synthetic_study")
+
+
+@pytest.fixture(scope="session")
+def kept() -> ModuleType:
+    """`kept_study.py`."""
+    return _beside("kept_study")
+
+
+def _beside(name: str) -> ModuleType:
+    """A module of this folder; tests are not packages, so it is loaded from its path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def in_parts() -> Callable[[pd.DataFrame], Iterator[pd.DataFrame]]:
+    """Cuts a table of many conditions into tables of twenty: the time of an analysis grows faster than a table."""
+
+    def cut(trials: pd.DataFrame) -> Iterator[pd.DataFrame]:
+        names = trials["condition"].unique()
+        for first in range(0, len(names), 20):
+            yield trials[trials["condition"].isin(names[first : first + 20])].reset_index(drop=True)
+
+    return cut
+
+
+@pytest.fixture
+def brief_bootstrap(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Bootstraps of 49 resamples, where nothing that is tested rests on them."""
+    from hpstudy.analysis import _resampling
+
+    monkeypatch.setattr(_resampling, "_RESAMPLES", 49)
+    _resampling._resamples.cache_clear()
+    yield
+    _resampling._resamples.cache_clear()

@@ -20,7 +20,7 @@ from hpstudy.analysis import (
     sign_flip_interval,
     sign_flip_p,
 )
-from hpstudy.analysis._comparisons import BETTER, _word
+from hpstudy.analysis._comparisons import BETTER, word_of
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]
 LAWS: dict[str, Draw] = {
@@ -85,9 +85,9 @@ def claims(families: NDArray[np.float64]) -> NDArray[np.bool_]:
     claimed = np.zeros((count, size), dtype=bool)
     for i in np.flatnonzero(p_values.min(axis=1) * size < 0.05):
         adjusted, flipped = holm(p_values[i].tolist()), holm([sign_flip_p(row) for row in families[i]])
-        row = {"reason": "", "n": n, "equivalence_p": 1.0, "difference": 1.0}
+        row = {"reason": "", "n": n, "equivalence_p_holm": 1.0, "difference": 1.0}
         words = [
-            _word(row | {"p_holm": p, "p_permutation_holm": q}, size) for p, q in zip(adjusted, flipped, strict=True)
+            word_of(row | {"p_holm": p, "p_permutation_holm": q}, size) for p, q in zip(adjusted, flipped, strict=True)
         ]
         claimed[i] = [word == BETTER for word in words]
     return claimed

@@ -101,10 +101,25 @@ def test_cliffs_delta_worked_out_by_hand() -> None:
     assert math.isnan(cliffs_delta(np.empty(0), np.array([1.0])))
 
 
+_TRIALS = ["condition", "arm", "phase", "status", "search_seed", "seed"]
+
+
+def test_confirm_trials_of_several_searches_are_not_independent() -> None:
+    """A point that diverges does so at every seed: three searches say little, however many seeds each has."""
+    rows = [
+        ("default", "a", "confirm", "diverged" if search == 0 else "completed", search, seed)
+        for search in range(3)
+        for seed in range(10)
+    ]
+    row = divergence_rates(pd.DataFrame(rows, columns=_TRIALS)).iloc[0]
+    assert (row["trials"], row["diverged"]) == (30, 10)
+    assert (row["low"], row["high"]) == pytest.approx(wilson_interval(1, 3))
+
+
 def test_divergence_rates_leave_failures_out() -> None:
-    rows = [("default", "a", phase, status) for phase, status in (
-        ("search", "diverged"), ("grid", "completed"), ("search", "failed"), ("confirm", "completed"))]  # fmt: skip
-    table = divergence_rates(pd.DataFrame(rows, columns=["condition", "arm", "phase", "status"])).set_index("phase")
+    rows = [("default", "a", phase, status, 0, seed) for seed, (phase, status) in enumerate((
+        ("search", "diverged"), ("grid", "completed"), ("search", "failed"), ("confirm", "completed")))]  # fmt: skip
+    table = divergence_rates(pd.DataFrame(rows, columns=_TRIALS)).set_index("phase")
     assert table.loc["search", ["trials", "diverged", "rate"]].to_list() == [2, 1, 0.5]
     assert (table.loc["search", "low"], table.loc["search", "high"]) == wilson_interval(1, 2)
     assert table.loc["confirm", "rate"] == 0.0
