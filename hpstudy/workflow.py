@@ -1,15 +1,27 @@
-"""A study as its user sees it: run or continue it, open its results, write its report."""
+"""A study as its user sees it: run or continue it, open its results, write its report, compare it with others."""
 
+import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpstudy.analysis import StudyFacts, Verdict, confirm_metric, confirm_summary, verdict
+from hpstudy.analysis import (
+    ComparedStudy,
+    Place,
+    StudyFacts,
+    Verdict,
+    confirm_metric,
+    confirm_summary,
+    deviations,
+    protocol_checks,
+    stopping_rungs,
+    verdict,
+)
 from hpstudy.exceptions import InputError
 from hpstudy.record import StudyFolder
-from hpstudy.spec import Study, load_study, parse_study
+from hpstudy.spec import Condition, Study, load_study, parse_study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,11 +71,12 @@ class Results:
         return StudyFacts(
             name=spec.name,
             question=spec.question,
-            objective=spec.search.objective,
+            objective=spec.search.primary,
             equivalence_margin=spec.confirm.equivalence_margin,
             planned=self.study.planned_trials(),
             arms=[arm.name for arm in self.study.arms],
             sampler=spec.search.sampler,
+            objectives=spec.search.objectives,
             given_first=self._given_first(),
         )
 
@@ -76,7 +89,7 @@ class Results:
     @property
     def metric(self) -> str:
         """The metric that judges confirm trials."""
-        return confirm_metric(self.trials, self.study.spec.search.objective)
+        return confirm_metric(self.trials, self.study.spec.search.primary)
 
     def confirmed(self) -> "pd.DataFrame":
         """Every arm's confirmed mean with its interval and chosen point, for each condition."""
@@ -192,41 +205,123 @@ def write_report(results: Results) -> Path:
     if results.trials.empty:
         raise InputError(f"study {results.study.name!r} has no finished trial yet: run it first")
     spec = results.study.spec
+    sessions = results.folder.sessions()
+    rungs, keep = stopping_rungs(spec.search.early_stopping, spec.training.epochs)
     facts = ReportFacts(
         name=spec.name,
         question=spec.question,
         resolved_yaml=results.study.resolved_yaml,
         sha256=results.study.sha256,
-        trials=results.trials,
+        trials=_in_study_order(results),
         trajectory=results.trajectory,
         epochs=results.epochs,
-        objective=spec.search.objective,
+        evaluations=results.folder.evaluations,
+        objective=spec.search.primary,
         equivalence_margin=spec.confirm.equivalence_margin,
         planned=results.study.planned_trials(),
         arms=[arm.name for arm in results.study.arms],
         sampler=spec.search.sampler,
+        objectives=spec.search.objectives,
         given_first=results.facts().given_first,
+        ranges={arm.name: arm.space for arm in results.study.arms if arm.space},
+        rungs=rungs,
+        keep=keep,
+        protocol=protocol_checks(
+            results.study, results.trials, sessions, epochs=results.epochs, trajectory=results.trajectory
+        ),
+        deviations=deviations(results.study, results.trials, sessions),
         provenance={
-            **_provenance(results.folder.sessions()),
+            **(sessions[0] if sessions else {}),
             "trials ran on": ", ".join(sorted(set(results.trials["device"]) - {""})),
         },
     )
     return build_report(facts, results.folder.report)
 
 
-def _provenance(sessions: list[dict[str, str]]) -> dict[str, str]:
-    """The first session's facts, and how often the study was continued."""
-    if not sessions:
-        return {}
-    facts = dict(sessions[0])
-    if len(sessions) > 1:
-        later = ", ".join(session["started"] for session in sessions[1:])
-        facts["continued"] = f"{len(sessions) - 1} time{'s' * (len(sessions) > 2)}: {later}"
-        changed = sorted({name for session in sessions for name in session if session[name] != sessions[0].get(name)})
-        changed = [name for name in changed if name != "started"]
-        if changed:
-            facts["changed between sessions"] = ", ".join(changed)
-    return facts
+def compare_studies(results: Sequence[Results], folder: Path) -> Path:
+    """Writes one PDF about several studies, with its figures and tables beside it: does the verdict hold?
+
+    A study without a finished trial is listed as such. Studies are called by the names of their folders, and by more of
+    the path where those are alike.
+
+    Args:
+        results: The studies, in the order in which the report has them.
+        folder: A new or empty folder, or one that an earlier comparison was written into.
+
+    Returns:
+        The path of `report.pdf`.
+
+    Raises:
+        InputError: fewer than two studies have a finished trial, a study is given twice, or the folder holds other
+            files.
+    """
+    places = [result.folder.path.resolve() for result in results]
+    twice = sorted({str(place) for place in places if places.count(place) > 1})
+    if twice:
+        raise InputError(f"a study is compared with others, not with itself, but {', '.join(twice)} is given twice")
+    begun = [place for place, result in zip(places, results, strict=True) if not result.trials.empty]
+    if len(begun) < 2:
+        waiting = ", ".join(place.name for place in places if place not in begun)
+        raise InputError(
+            "a comparison needs at least two studies with a finished trial, "
+            + (f"but {waiting} has none yet: run it first" if waiting else f"but got {len(results)}")
+        )
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "across.typ").is_file():
+        raise InputError(f"{folder} holds other files: name a new or an empty folder for the comparison")
+    from hpstudy.reporting import build_comparison
+
+    studies = [_compared(result, label) for result, label in zip(results, _labels(places), strict=True)]
+    return build_comparison(studies, folder)
+
+
+def _compared(results: Results, label: str) -> ComparedStudy:
+    """What a comparison reads of a study."""
+    study, sessions, begun = results.study, results.folder.sessions(), not results.trials.empty
+    settings = study.spec.model_dump(mode="json")
+    arms = {name: {k: v for k, v in arm.items() if v is not None} for name, arm in settings["arms"].items()}
+    rules = protocol_checks(study, results.trials, sessions).to_dict("records") if begun else []
+    told = deviations(study, results.trials, sessions).to_dict("records") if begun else []
+    return ComparedStudy(
+        label=label,
+        facts=results.facts(),
+        trials=_in_study_order(results) if begun else results.trials,
+        settings=settings | {"arms": arms},
+        places={condition.id: _place(condition, sessions) for condition in study.conditions()},
+        sha256=study.sha256,
+        sessions=sessions,
+        deviations={row["what"]: row["detail"] for row in told if row["what"] != "unfinished"},
+        broken={row["rule"]: row["evidence"] for row in rules if row["held"] == "no"},
+    )
+
+
+def _place(condition: Condition, sessions: Sequence[Mapping[str, str]]) -> Place:
+    hashes = [session[f"data {condition.id}"] for session in sessions if session.get(f"data {condition.id}")]
+    # The hash tells what path and fonts held.
+    data = condition.data.model_dump(mode="json", exclude={"path", "fonts", "max_bad"})
+    trained = [condition.model.model_dump(mode="json"), condition.training.model_dump(mode="json")]
+    return Place(
+        data_hash=hashes[0] if hashes else "",
+        judged=json.dumps(data, sort_keys=True),
+        setting=json.dumps([data, *trained], sort_keys=True),
+    )
+
+
+def _labels(places: Sequence[Path]) -> list[str]:
+    """The last part of each path, or as many parts as no other path ends with."""
+    labels = []
+    for place in places:
+        length = 1
+        while sum(other.parts[-length:] == place.parts[-length:] for other in places) > 1:
+            length += 1
+        labels.append("/".join(place.parts[-length:]))
+    return labels
+
+
+def _in_study_order(results: Results) -> "pd.DataFrame":
+    """The trials with the conditions in the order of the study file; within one, as the record has them."""
+    order = {condition.id: place for place, condition in enumerate(results.study.conditions())}
+    ranks = results.trials["condition"].map(order)
+    return results.trials.loc[ranks.sort_values(kind="stable").index].reset_index(drop=True)
 
 
 def _summary_metrics(rows: "pd.DataFrame") -> dict[str, float]:

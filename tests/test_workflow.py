@@ -7,7 +7,7 @@ import pytest
 from hpstudy.exceptions import InputError
 from hpstudy.record import StudyFolder
 from hpstudy.spec import parse_study
-from hpstudy.workflow import Results, _provenance, home_folder, open_results, write_report
+from hpstudy.workflow import Results, home_folder, open_results, write_report
 
 STUDY = "version: 1\nname: toy\nquestion: Which?\narms: {adacos: {loss: adacos}}\n"
 
@@ -41,13 +41,3 @@ def test_results_of_a_study_that_has_none_yet(begun: StudyFolder) -> None:
 def test_an_unknown_study_is_refused_with_those_that_there_are(begun: StudyFolder) -> None:
     with pytest.raises(InputError, match=r"there is no study 'other' in .* \(studies there: toy\)"):
         open_results("other", begun.home)
-
-
-def test_provenance_tells_of_continuations_and_what_changed() -> None:
-    first = {"started": "monday", "packages": "torch 1", "cpus": "2"}
-    assert _provenance([]) == {}
-    assert _provenance([first]) == first
-    facts = _provenance([first, {**first, "started": "tuesday", "packages": "torch 2"}])
-    assert facts["continued"] == "1 time: tuesday"
-    assert facts["changed between sessions"] == "packages"
-    assert facts["packages"] == "torch 1"

@@ -1,23 +1,97 @@
 """`report`."""
 
+import difflib
+import hashlib
 import json
 import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
-from hpstudy.cli._options import HomeOption, JsonOption, StudyArgument, study_name
+from hpstudy.cli._options import HomeOption, JsonOption, study_name
+
+_LONGEST = 100
+"""Letters of study names in the name of a folder; file systems allow 255."""
 
 
-def report(study: StudyArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+def report(
+    studies: Annotated[
+        list[str], typer.Argument(metavar="STUDY…", help="Name of a study, or its file; several are compared.")
+    ],
+    home: HomeOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="Folder of a comparison.  [default: reports/<A>+<B>+… in the home]"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Write the PDF report of a study from what its record holds, with every table and figure beside it.
 
-    Example: `hpstudy report quickstart`
-    """
-    from hpstudy.workflow import open_results, write_report
+    With several studies, write one report about all of them: does the verdict hold?
 
-    results = open_results(study_name(study), home)
-    path = write_report(results)
+    Example: `hpstudy report quickstart`, `hpstudy report faces-64 faces-256`
+    """
+    names = [study_name(name) for name in studies]
+    written, path = _one(names[0], home, output) if len(names) == 1 else _several(names, home, output)
     Console(stderr=as_json).print(Text(str(path), style="bold"), soft_wrap=True)
     if as_json:
-        print(json.dumps({"study": results.study.name, "report": os.fspath(path)}))
+        print(json.dumps(written | {"report": os.fspath(path)}))
+
+
+def _one(name: str, home: Path | None, output: Path | None) -> tuple[dict[str, object], Path]:
+    from hpstudy.exceptions import InputError
+    from hpstudy.workflow import open_results, write_report
+
+    results = open_results(name, home)
+    if output is not None:
+        raise InputError(
+            f"--output is for a comparison of several studies; the report of one is in {results.folder.report}"
+        )
+    return {"study": results.study.name}, write_report(results)
+
+
+def _several(names: Sequence[str], home: Path | None, output: Path | None) -> tuple[dict[str, object], Path]:
+    from hpstudy.workflow import compare_studies, home_folder, open_results
+
+    place = home_folder(home)
+    _refuse_unknown(names, place)
+    results = [open_results(name, home) for name in names]
+    folder = (output or place / "reports" / folder_name(names)).absolute()
+    return {"studies": list(names)}, compare_studies(results, folder)
+
+
+def _refuse_unknown(names: Sequence[str], home: Path) -> None:
+    """All names at once that are no study.
+
+    Raises:
+        InputError: there are some.
+    """
+    from hpstudy.exceptions import InputError
+    from hpstudy.record import StudyFolder, studies_in
+
+    unknown = [name for name in dict.fromkeys(names) if not StudyFolder(home, name).exists()]
+    if not unknown:
+        return
+    known = studies_in(home)
+    told = []
+    for name in unknown:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        told.append(f"there is no study {name!r} in {home}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    raise InputError("\n".join([*told, f"studies there: {', '.join(known) or 'none yet'}"]))
+
+
+def folder_name(names: Sequence[str]) -> str:
+    """The names joined by `+`; where that is too long, as many as fit and a fingerprint of all."""
+    parts = [Path(name).name for name in names]
+    whole = "+".join(parts)
+    if len(whole) <= _LONGEST:
+        return whole
+    shown = parts[:1]
+    while len("+".join(parts[: len(shown) + 1])) <= _LONGEST:
+        shown = parts[: len(shown) + 1]
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]
+    return f"{'+'.join(shown)[:_LONGEST]}+{len(parts) - len(shown)}-more-{digest}"

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator
 
-from hpstudy.reporting._style import FAINT, INK, ArmStyle, arm_legend, new_figure, panel_title
+from hpstudy.reporting._style import FAINT, INK, ArmStyle, arm_legend, new_figure, panel_title, row_title
 from hpstudy.theory import cosface_scale_bound, dimension_aware_scale_bound
 
 _LEAST, _MOST = 1e-3, 1 - 1e-5
@@ -22,24 +22,35 @@ def bounds_figure(audit: pd.DataFrame, styles: Mapping[str, ArmStyle]) -> Figure
     """Left: final s against the smallest class-centre posterior, with the bounds. Right: margin met against m.
 
     Args:
-        audit: `bound_audit` of one condition, with at least one trial that measured its prototypes.
+        audit: `bound_audit` of one condition, or of several: these have a row each. Every condition has at least one
+            trial that measured its prototypes.
         styles: Style of every arm.
     """
+    conditions = audit["condition"].drop_duplicates().to_list()
     with_margin = audit.dropna(subset=["margin_ratio", "satisfied"])
-    figure = new_figure(2.4)
-    if with_margin.empty:
-        left = figure.subplots()
-    else:
-        left, right = figure.subplots(1, 2)
-        _margin_panel(right, with_margin, styles)
-    _scale_panel(left, audit.dropna(subset=["posterior_min", "s"]), styles)
+    several = len(conditions) > 1
+    figure = new_figure(0.4 + 1.75 * len(conditions) if several else 2.4)
+    columns = 1 if with_margin.empty else 2
+    grid = figure.subplots(len(conditions), columns, squeeze=False)
+    for i, (panels, condition) in enumerate(zip(grid, conditions, strict=True)):
+        here = audit[audit["condition"] == condition]
+        _scale_panel(panels[0], here.dropna(subset=["posterior_min", "s"]), styles)
+        if columns > 1:
+            _margin_panel(panels[1], with_margin[with_margin["condition"] == condition], styles)
+        if several:
+            row_title(panels[0], condition, above_panel_title=i == 0)
+        if i < len(conditions) - 1:
+            for axes in panels:
+                axes.set_xlabel("")
+    panel_title(grid[0, 0], "a", "final $s$ against its bound")
+    if columns > 1:
+        panel_title(grid[0, 1], "b", "margin met by training samples")
     drawn = {*audit.loc[audit["posterior_min"].notna() & audit["s"].notna(), "arm"], *with_margin["arm"]}
     arm_legend(figure, {arm: styles[arm] for arm in styles if arm in drawn}, markers=True)
     return figure
 
 
 def _scale_panel(axes: Axes, audit: pd.DataFrame, styles: Mapping[str, ArmStyle]) -> None:
-    panel_title(axes, "a", "final $s$ against its bound")
     axes.set_xscale("logit", one_half="0.5")
     axes.set_yscale("log")
     axes.set_xlabel("smallest posterior of a class centre, $P_W$")
@@ -77,7 +88,6 @@ def _scale_panel(axes: Axes, audit: pd.DataFrame, styles: Mapping[str, ArmStyle]
 
 
 def _margin_panel(axes: Axes, audit: pd.DataFrame, styles: Mapping[str, ArmStyle]) -> None:
-    panel_title(axes, "b", "margin met by training samples")
     axes.axvline(1.0, color=INK, lw=1.0)
     for arm, rows in audit.groupby("arm", sort=True):
         style = styles[str(arm)]
@@ -85,7 +95,8 @@ def _margin_panel(axes: Axes, audit: pd.DataFrame, styles: Mapping[str, ArmStyle
             rows["margin_ratio"], 100 * rows["satisfied"], style.marker, color=style.colour,
             ms=4.5, mec="white", mew=0.4, alpha=0.9,
         )  # fmt: skip
-    axes.set_xlim(-0.04, max(1.15, 1.08 * float(audit["margin_ratio"].max())))
+    furthest = 1.08 * float(audit["margin_ratio"].max()) if len(audit) else 0.0
+    axes.set_xlim(-0.04, max(1.15, furthest))
     axes.axvspan(1.0, axes.get_xlim()[1], color=FAINT, alpha=0.6, lw=0, zorder=0)
     axes.set_ylim(-4, 104)
     axes.set_xlabel("$m$ divided by what the prototypes permit")

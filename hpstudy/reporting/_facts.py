@@ -1,11 +1,12 @@
 """What a report is made of."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from hpstudy.analysis import StudyFacts
+from hpstudy.spec import SearchRange
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -34,6 +35,20 @@ class ReportFacts:
     """Every arm of the study, whether it has run or not; empty where that isn't known."""
     sampler: str = ""
     """Sampler of the searches, e.g. `tpe`; empty where that isn't known, and the order of trials is taken to matter."""
+    evaluations: Callable[[str], pd.DataFrame] = lambda trial_id: pd.DataFrame()
+    """One row a bootstrap replicate of the test metrics of the trial with that id; empty where there is none."""
+    ranges: Mapping[str, Mapping[str, SearchRange]] = field(default_factory=dict)
+    """What each arm searches; arms that are missing are taken to search the span of their trials."""
+    rungs: Sequence[int] = ()
+    """Epochs at which early stopping compares trials."""
+    keep: float = 1 / 3
+    """Share of trials that early stopping lets through a rung."""
+    protocol: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """`protocol_checks`: the rules of the study's protocol held against its record."""
+    deviations: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """What departed from the study file or its protocol."""
+    objectives: Sequence[str] = ()
+    """Everything that the search follows, `objective` first; empty stands for that alone."""
     given_first: Sequence[str] = ()
     """Arms whose searches begin with a given point, the published default."""
 
@@ -48,5 +63,6 @@ class ReportFacts:
             planned=self.planned,
             arms=self.arms,
             sampler=self.sampler,
+            objectives=self.objectives,
             given_first=self.given_first,
         )

@@ -1,7 +1,7 @@
 """What the best of n trials is worth, beside the scales that need no search."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 from hpstudy.analysis import CONFIRMED, RUNNING_BEST, MetricName, interval_text
 from hpstudy.reporting._price_table import compute_unit
-from hpstudy.reporting._style import ArmStyle, arm_legend, literal, new_figure, panel_title
+from hpstudy.reporting._style import ArmStyle, arm_legend, literal, new_figure, panel_title, row_title
 from hpstudy.reporting._tables import number
 
-_COLUMNS = 4
+COLUMNS = 4
+"""Searched arms in a row."""
 _STRIP = 0.055
 """Height of one interval of n* at the foot of a panel, as a fraction of the panel."""
 
@@ -25,39 +26,65 @@ def price_figure(
     """Expected best of n against n, a panel each searched arm; adaptive arms as bands; n* with its interval below.
 
     Args:
-        curves: `expected_best` of one condition.
-        prices: `break_even` of the same condition, at least one row.
+        curves: `expected_best` of one condition, or of several: these have a row of panels each.
+        prices: `break_even` of the same conditions, at least one row.
         styles: Style of every arm.
         name: The objective.
         device: `CPU` or `GPU`, whichever the hours are of.
     """
     shown = curves[curves["expected"].notna()]
+    conditions = shown["condition"].drop_duplicates().to_list()
+    curved = shown[shown["estimator"] != CONFIRMED]
+    searched = {
+        c: [arm for arm in styles if arm in set(curved.loc[curved["condition"] == c, "arm"])] for c in conditions
+    }
+    columns = min(max(1, *map(len, searched.values())), COLUMNS)
+    lines = {c: -(-len(arms) // columns) for c, arms in searched.items()}
+    several = len(conditions) > 1
+    rows = sum(lines.values())
+    figure = new_figure(0.6 + (1.55 if several else 1.9) * rows)
+    grid = figure.subplots(rows, columns, sharey="row", squeeze=False)
+    factor, unit = compute_unit(shown["hours"])
+    first = 0
+    for condition in conditions:
+        panels = grid[first : first + lines[condition]].ravel()
+        curve, price = (frame[frame["condition"] == condition] for frame in (shown, prices))
+        _condition(list(panels), searched[condition], curve, price, styles, name.factor, factor)
+        if several:
+            row_title(panels[0], condition, above_panel_title=True)
+        first += lines[condition]
+    figure.supylabel(f"expected best{f' ({name.unit})' if name.unit else ''}", fontsize="medium")
+    figure.supxlabel(f"trials of the search, and the {device} time of so many ({unit})", fontsize="medium")
+    levels = set(shown.loc[shown["estimator"] == CONFIRMED, "arm"])
+    arm_legend(figure, {arm: styles[arm] for arm in styles if arm in levels})
+    return figure
+
+
+def _condition(
+    panels: Sequence[Axes],
+    arms: Sequence[str],
+    shown: pd.DataFrame,
+    prices: pd.DataFrame,
+    styles: Mapping[str, ArmStyle],
+    factor: float,
+    time_factor: float,
+) -> None:
     adaptive = shown["estimator"] == CONFIRMED
     searched, levels = shown[~adaptive], shown[adaptive]
-    arms = [arm for arm in styles if arm in set(searched["arm"])]
-    columns = min(len(arms), _COLUMNS)
-    rows = -(-len(arms) // columns)
-    figure = new_figure(0.6 + 1.9 * rows)
-    panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    factor, unit = compute_unit(shown["hours"])
-    low, high = _limits(searched, levels, prices, name.factor)
+    low, high = _limits(searched, levels, prices, factor)
     foot = _STRIP * (len(levels) + 1)
-    for i, axes in enumerate(panels.flat):
+    for i, axes in enumerate(panels):
         if i >= len(arms):
             axes.set_visible(False)
             continue
         curve = searched[searched["arm"] == arms[i]]
         for level in levels.to_dict("records"):
-            _level(axes, level, styles[level["arm"]], name.factor)
-        _curve(axes, curve, styles[arms[i]], name.factor)
-        _break_evens(axes, curve, prices[prices["arm"] == arms[i]], levels["arm"].to_list(), styles, name.factor)
-        _trial_ticks(axes, curve, factor)
+            _level(axes, level, styles[level["arm"]], factor)
+        _curve(axes, curve, styles[arms[i]], factor)
+        _break_evens(axes, curve, prices[prices["arm"] == arms[i]], levels["arm"].to_list(), styles, factor)
+        _trial_ticks(axes, curve, time_factor)
         axes.set_ylim(low - foot * (high - low) / (1 - foot), high)
         panel_title(axes, "abcdefghijklmnopqrstuvwxyz"[i % 26], literal(arms[i]))
-    figure.supylabel(f"expected best{f' ({name.unit})' if name.unit else ''}", fontsize="medium")
-    figure.supxlabel(f"trials of the search, and the {device} time of so many ({unit})", fontsize="medium")
-    arm_legend(figure, {arm: styles[arm] for arm in styles if arm in set(levels["arm"])})
-    return figure
 
 
 def _level(axes: Axes, level: Mapping[Any, Any], style: ArmStyle, factor: float) -> None:

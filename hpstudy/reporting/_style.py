@@ -114,7 +114,8 @@ def new_figure(height: float) -> Figure:
 
 def literal(text: object) -> str:
     """Text from data for a figure: `$` is no mathematics, and control characters, which no SVG holds, are dropped."""
-    return "".join(c for c in str(text) if c.isprintable()).replace("$", r"\$")
+    plain = str(text).replace("\N{NO-BREAK SPACE}", " ")
+    return "".join(c for c in plain if c.isprintable()).replace("$", r"\$")
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -159,6 +160,14 @@ def panel_title(axes: Axes, letter: str, text: str) -> None:
     axes.annotate(
         text, (0, 1), xycoords="axes fraction", xytext=(10, 4), textcoords="offset points", va="baseline", ha="left"
     )
+
+
+def row_title(axes: Axes, text: str, *, above_panel_title: bool = False) -> None:
+    """The name of a row of panels, above the first of them."""
+    axes.annotate(
+        literal(text), (0, 1), xycoords="axes fraction", xytext=(0, 17 if above_panel_title else 4),
+        textcoords="offset points", va="baseline", ha="left", fontstyle="italic", annotation_clip=False,
+    )  # fmt: skip
 
 
 def spread_labels(positions: list[float], gap: float, low: float, high: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""Tables as the template reads them: column keys, alignments, and cells of text."""
+"""Tables of text: column keys, alignments, headings and cells."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,20 +8,29 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis import MetricName, p_text, scale_text, sets_own_scale, value_text
+from hpstudy.reporting._headings import HEADINGS, spans
 from hpstudy.reporting._style import ArmStyle
 
 Cell = str | dict[str, str]
-Align = Literal["left", "right", "center"]
+Align = Literal["left", "right", "center", "text"]
+"""`text` is left-aligned and breaks into lines."""
 
 DASH = "–"
 
 
 @dataclass(slots=True)
 class Table:
-    """A table of text. The template holds the heading that belongs to each column's key."""
+    """A table of text.
+
+    Args:
+        columns: Key and alignment of each column.
+        rows: Filled by `row` and `group`.
+        headings: Headings of keys that `HEADINGS` lacks.
+    """
 
     columns: Sequence[tuple[str, Align]]
     rows: list[dict[str, Any]] = field(default_factory=list)
+    headings: Mapping[str, str] = field(default_factory=dict)
 
     def group(self, title: str) -> None:
         """Starts a group of rows under a title."""
@@ -32,10 +41,15 @@ class Table:
         assert len(cells) == len(self.columns), f"{len(cells)} cells for {len(self.columns)} columns"
         self.rows.append({"cells": list(cells)})
 
-    def as_json(self) -> dict[str, Any]:
-        """The table for the template."""
+    def heading(self, key: str, words: Mapping[str, str]) -> str:
+        """Heading of a column, with the study's words filled in."""
+        return (self.headings.get(key) or HEADINGS[key]).format_map(words)
+
+    def as_json(self, words: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The table for the template; with its headings if the `words` are given that the study puts into them."""
         keys, aligns = [key for key, _ in self.columns], [align for _, align in self.columns]
-        return {"keys": keys, "aligns": aligns, "rows": self.rows}
+        content = {"keys": keys, "aligns": aligns, "rows": self.rows}
+        return content if words is None else content | {"headings": [spans(self.heading(key, words)) for key in keys]}
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -55,7 +69,8 @@ def arm_cell(arm: str, styles: Mapping[str, ArmStyle]) -> Cell:
     return {"text": arm, "colour": styles[arm].colour} if arm in styles else arm
 
 
-def _p(value: float) -> str:
+def p_cell(value: float) -> str:
+    """A p value without its letter."""
     return p_text(value).removeprefix("p = ").replace("p < ", "< ") if np.isfinite(value) else DASH
 
 
@@ -69,7 +84,13 @@ def _optional(wanted: bool, key: str, align: Align = "left") -> list[tuple[str, 
     return [(key, align)] if wanted else []
 
 
-def _finding(row: Mapping[Any, Any]) -> Cell:
+def bare_difference(difference: float, name: MetricName) -> str:
+    """A difference without its unit, which the heading has."""
+    return name.difference(difference).replace(f"\N{NO-BREAK SPACE}{name.difference_unit}", "")
+
+
+def finding_cell(row: Mapping[Any, Any]) -> Cell:
+    """The word of a comparison; bold where something was found."""
     if row["word"] == "diverged":
         return str(row["reason"]).removesuffix(" at every confirm seed")
     plain = row["word"] in ("not shown", "not compared")
@@ -97,16 +118,15 @@ def comparison_table(comparisons: pd.DataFrame, styles: Mapping[str, ArmStyle], 
             table.group(title)
         previous = ""
         for row in rows.to_dict("records"):
-            difference = name.difference(row["difference"]).replace(f"\N{NO-BREAK SPACE}{name.difference_unit}", "")
             table.row(
                 arm_cell(row["arm"], styles) if row["arm"] != previous else "",
                 arm_cell(row["adaptive"], styles),
-                difference,
+                bare_difference(row["difference"], name),
                 name.interval(row["low"], row["high"], sign=True) if np.isfinite(row["low"]) else DASH,
                 _chance_of_improvement(row),
-                _p(row["p_holm"]),
-                _p(row["equivalence_p"]),
-                _finding(row),
+                p_cell(row["p_holm"]),
+                p_cell(row["equivalence_p_holm"]),
+                finding_cell(row),
             )
             previous = row["arm"]
     return table
@@ -250,15 +270,12 @@ def _span(values: pd.Series, shown: Callable[[float], str] = significant) -> str
     return low if low == high else f"{low} to {high}"
 
 
-def divergence_table(diverged: pd.DataFrame, styles: Mapping[str, ArmStyle], most: int) -> Table:
-    """The first `most` diverged trials."""
-    table = Table(
-        [("trial", "left"), ("arm", "left"), ("s", "right"), ("m", "right"), ("step", "right"), ("cause", "left")]
-    )
+def divergence_table(diverged: pd.DataFrame, most: int) -> Table:
+    """The first `most` diverged trials, whose ids name arm, condition and phase."""
+    table = Table([("trial", "text"), ("s", "right"), ("m", "right"), ("step", "right"), ("cause", "text")])
     for row in diverged.head(most).to_dict("records"):
         table.row(
             row["trial_id"],
-            arm_cell(row["arm"], styles),
             scale_text(row["s"]) if np.isfinite(row["s"]) else "by rule",
             number(row["m"]),
             f"{row['diverged_step']:,}" if row["diverged_step"] >= 0 else DASH,

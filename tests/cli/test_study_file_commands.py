@@ -40,6 +40,22 @@ def test_a_good_file_is_summed_up():
     )
 
 
+@pytest.mark.parametrize(
+    ("arm", "epochs"),
+    [
+        ("search: {s: {log: [2, 64]}, training.epochs: {int: [4, 9]}}", "4 to 9 epochs each"),
+        ("grid: {training.epochs: [3, 5]}", "3 to 5 epochs each"),
+        ("grid: {training.epochs: [5]}", "5 epochs each"),
+        ("s: 30", "4 to 8 epochs each"),
+    ],
+)
+def test_trials_of_different_lengths_are_summed_up(tmp_path, arm, epochs):
+    path = tmp_path / "lengths.yaml"
+    condition = "conditions: {training.epochs: [4, 8]}\n" if "epochs" not in arm else ""
+    path.write_text(f"version: 1\nname: lengths\narms:\n  a: {{loss: cosface, {arm}}}\n{condition}", encoding="utf-8")
+    assert f"({epochs})" in run("check", path).stdout
+
+
 def test_a_bad_file_shows_all_its_mistakes_and_ends_with_2(bad):
     result = run("check", bad)
     assert result.exit_code == 2

@@ -87,5 +87,6 @@ def test_report_tells_the_price(make_record: Callable[..., Any], tmp_path: Path)
 def test_a_study_without_a_search_has_no_price(make_record: Callable[..., Any], tmp_path: Path) -> None:
     build_report(make_record(arms=["adacos-fixed"], confirm_seeds=2).facts(), tmp_path)
     content = json.loads((tmp_path / "report.json").read_text())
-    assert (content["price"], content["tables"]["price"]) == ("", None)
+    assert content["facts"]["price"] == ""
+    assert "break_even" not in content["tables"]
     assert "price" not in content["figures"]

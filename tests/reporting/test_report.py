@@ -18,9 +18,9 @@ HOSTILE = "#panic() *x* $a_b$ <l> @r `c` \\n [d] // e ~ \"q\" 'p'"
 
 
 def text_of(pdf: Path) -> list[str]:
-    """Text of each page with plain spaces."""
-    pages = pypdf.PdfReader(pdf).pages
-    return [" ".join(page.extract_text().replace("\N{NO-BREAK SPACE}", " ").split()) for page in pages]
+    """Text of each page with plain spaces, and without those that only allow a line break."""
+    pages = (page.extract_text() for page in pypdf.PdfReader(pdf).pages)
+    return [" ".join(text.replace("\N{NO-BREAK SPACE}", " ").replace("\u200b", "").split()) for text in pages]
 
 
 @pytest.fixture(scope="module")
@@ -39,18 +39,32 @@ def test_first_page_answers(report: Path) -> None:
         "adacos-dynamic",
     ):
         assert part in first
+    for part in ("Figure 2.", "Contents"):
+        assert part not in first
+
+
+def test_the_second_page_begins_with_the_contents(report: Path) -> None:
+    second = text_of(report)[1]
+    assert second.startswith("quickstart hpstudy Contents 1 Tuned against adaptive")
+    reader = pypdf.PdfReader(report)
+    titles = [str(entry["/Title"]) for entry in reader.outline]
+    assert titles[:2] == ["1 Tuned against adaptive", "2 The price of tuning"]
+    assert titles[-1].endswith("The study file")
+    assert all(title.split(" ", 1)[1] in second for title in titles)
 
 
 def test_every_part_is_there_in_order(report: Path) -> None:
     pages = text_of(report)
-    assert 4 <= len(pages) <= 6
-    text = " ".join(pages)
+    assert 6 <= len(pages) <= 12
+    text = " ".join(pages[1:]).split("The study file", 1)[1]  # past the table of contents
     headings = (
+        "Tuned against adaptive",
         "How many trials of a search does it take",
-        "What the arms were set to",
         "What the searches found",
-        "What happened during training",
         "bounds against the trials",
+        "What happened during training",
+        "What the arms were set to",
+        "What moves a score",
         "What it cost",
         "What diverged",
         "How the numbers were made",
@@ -64,36 +78,41 @@ def test_every_part_is_there_in_order(report: Path) -> None:
 
 
 def test_figures_are_vectors_with_the_text_of_the_page(report: Path) -> None:
-    figures = sorted(path.name for path in (report.parent / "figures").iterdir())
-    assert figures == [
-        "bounds-01.svg", "headline-01.svg", "map-01.svg", "price-01.svg", "search-01.svg", "trajectories-01.svg",
-    ]  # fmt: skip
-    for name in figures:
-        svg = (report.parent / "figures" / name).read_text()
+    kinds = ["bounds-01", "headline-01", "importance-01", "map-01", "price-01", "search-01", "trajectories-01"]
+    figures = report.parent / "figures"
+    assert sorted(path.name for path in figures.iterdir()) == [f"{k}.{end}" for k in kinds for end in ("pdf", "svg")]
+    for kind in kinds:
+        svg = (figures / f"{kind}.svg").read_text()
         assert "Libertinus Serif" in svg
-        assert "<image" not in svg or name == "map-01.svg"
-    fonts = {
-        str(font["/BaseFont"])
-        for page in pypdf.PdfReader(report).pages
-        for font in (entry.get_object() for entry in page["/Resources"].get_object().get("/Font", {}).values())
-    }
-    assert all("Libertinus" in font or "DejaVuSansMono" in font for font in fonts)
+        assert "<image" not in svg or kind == "map-01"
+        assert "Date" not in (pypdf.PdfReader(figures / f"{kind}.pdf").metadata or {})
+    for pdf in (report, *figures.glob("*.pdf")):
+        fonts = {
+            str(font["/BaseFont"])
+            for page in pypdf.PdfReader(pdf).pages
+            for font in (entry.get_object() for entry in page["/Resources"].get_object().get("/Font", {}).values())
+        }
+        assert all("Libertinus" in font or "DejaVuSansMono" in font for font in fonts)
 
 
-def test_tables_are_kept_as_csv(report: Path, record: Any) -> None:
+def test_every_printed_table_is_kept_as_csv_and_latex(report: Path, record: Any) -> None:
+    content = json.loads((report.parent / "report.json").read_text())
+    printed = set(content["tables"])
+    assert {"bounds", "break_even", "comparisons", "confirm", "cost", "divergence_rates", "divergences", "variance",
+            "verdict"} <= printed  # fmt: skip
     tables = {path.stem: pd.read_csv(path) for path in (report.parent / "tables").glob("*.csv")}
-    assert set(tables) == {
-        "bounds", "break_even", "comparisons", "confirm", "cost", "divergence_rates", "divergences", "price",
-        "search_curve", "settings", "trials", "variance",
-    }  # fmt: skip
+    assert {path.stem for path in (report.parent / "tables").glob("*.tex")} == printed
+    behind = {"price", "search_curve", "settings", "trials"}
+    assert printed | behind <= set(tables) <= printed | behind | {"crossings", "surfaces"}
     assert len(tables["trials"]) == len(record.trials)
     assert len(tables["comparisons"]) == 8
     both = ["p", "p_holm", "p_permutation", "low", "bca_low", "permutation_low", "improvement_low", "detectable"]
     assert tables["comparisons"][both].notna().all(axis=None)
-    content = json.loads((report.parent / "report.json").read_text())["tables"]["first"]
-    cells = [dict(zip(content["keys"], row["cells"], strict=True)) for row in content["rows"]]
+    table = content["tables"]["comparisons"]
+    cells = [dict(zip(table["keys"], row["cells"], strict=True)) for row in table["rows"]]
     won = tables["comparisons"].loc[0, "improvement"]
     assert cells[0]["improvement"].startswith(f"{100 * won:.0f} (")
+    assert tables["verdict"].loc[0, "arm"] == content["tables"]["verdict"]["rows"][0]["cells"][0]["text"]
 
 
 def test_equal_facts_give_equal_bytes(make_record: Callable[..., Any], tmp_path: Path) -> None:
@@ -101,16 +120,19 @@ def test_equal_facts_give_equal_bytes(make_record: Callable[..., Any], tmp_path:
     first, second = (build_report(facts, tmp_path / name) for name in ("first", "second"))
     build_report(facts, tmp_path / "second")
     names = sorted(path.relative_to(first.parent) for path in first.parent.rglob("*.*"))
-    assert len(names) > 10
+    assert {".pdf", ".svg", ".csv", ".tex", ".typ", ".json"} == {name.suffix for name in names}
     for name in names:
         assert (first.parent / name).read_bytes() == (second.parent / name).read_bytes(), name
 
 
 def test_old_figures_do_not_stay(make_record: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "map-07.svg").write_text("old")
+    old = [tmp_path / name for name in ("figures/map-07.svg", "figures/map-07.pdf", "tables/old.csv", "tables/old.tex")]
+    (tmp_path / "tables").mkdir()
+    for path in old:
+        path.write_text("old")
     build_report(make_record(arms=["adacos-fixed"], confirm_seeds=1).facts(), tmp_path)
-    assert not (tmp_path / "figures" / "map-07.svg").exists()
+    assert not any(path.exists() for path in old)
 
 
 def test_hostile_text_stays_text(make_record: Callable[..., Any], tmp_path: Path) -> None:
@@ -130,6 +152,8 @@ def test_hostile_text_stays_text(make_record: Callable[..., Any], tmp_path: Path
         assert part in text
     svg = (tmp_path / "figures" / "headline-01.svg").read_text()
     assert "#panic() *x* $a_b$ &lt;l&gt; @r" in svg
+    latex = (tmp_path / "tables" / "verdict.tex").read_text()
+    assert r"\#panic() *x* \$a\_b\$ \textless{}l\textgreater{} @r" in latex
 
 
 def test_one_seed_and_a_runaway(make_record: Callable[..., Any], tmp_path: Path) -> None:
@@ -151,7 +175,7 @@ def test_every_trial_diverged(make_record: Callable[..., Any], tmp_path: Path) -
     assert "Nothing could be tested." in text
     assert "both diverged at every confirm seed" in text
     content = json.loads((tmp_path / "report.json").read_text())
-    assert [row["cells"][-1] for row in content["tables"]["first"]["rows"]] == ["both diverged"]
+    assert [row["cells"][-1] for row in content["tables"]["comparisons"]["rows"]] == ["both diverged"]
 
 
 def test_a_searched_arm_without_a_point_has_no_scale(make_record: Callable[..., Any]) -> None:
@@ -175,7 +199,7 @@ def test_a_side_that_diverged_throughout_is_named(make_record: Callable[..., Any
     text = " ".join(text_of(build_report(record.facts(), tmp_path)))
     assert "The best adaptive scale diverged at every confirm seed; the best tuned arm did not." in text
     content = json.loads((tmp_path / "report.json").read_text())
-    assert content["tables"]["first"]["rows"][0]["cells"][2:] == ["–", "–", "–", "–", "–", "adacos-dynamic diverged"]
+    assert content["tables"]["comparisons"]["rows"][0]["cells"][2:] == [*"–––––", "adacos-dynamic diverged"]
     assert "became non-finite" not in text
 
 
@@ -211,11 +235,29 @@ def test_many_conditions_share_a_headline(make_record: Callable[..., Any], tmp_p
     pdf = build_report(record.facts(), tmp_path)
     text = " ".join(text_of(pdf))
     assert "In 4 conditions, the best tuned arm against the best adaptive scale" in text
-    for condition in conditions:
-        assert f"Condition: {condition}." in text
+    assert f"Conditions: {', '.join(conditions)}." in text
     content = json.loads((tmp_path / "report.json").read_text())
-    assert len(content["figures"]["headline"]) == 1
-    assert len(content["figures"]["means"]) == 4
+    for kind in ("headline", "means", "price", "search", "trajectories", "bounds"):
+        assert len(content["figures"][kind]) == 1, kind
+
+
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_the_answer_fits_one_page(make_record: Callable[..., Any], tmp_path: Path, count: int) -> None:
+    sizes = [(c, k) for c in (50, 100, 300, 1000) for k in (32, 64, 256)][:count]
+    record = make_record(
+        arms=["cosface", "adacos-fixed"],
+        trials=2,
+        confirm_seeds=2,
+        conditions={f"train-{classes}_embedding_dim-{dim}": (classes, dim) for classes, dim in sizes},
+    )
+    facts = record.facts(trajectory=lambda trial_id: pd.DataFrame())
+    first, second = text_of(build_report(facts, tmp_path))[:2]
+    assert "Figure 1." in first
+    assert "Table 1." in first
+    assert "Contents" in second
+    rows = json.loads((tmp_path / "report.json").read_text())["tables"]["verdict"]["rows"]
+    assert len(rows) == count
+    assert first.count("not shown") + first.count("better") + first.count("worse") + first.count("equiv") >= count
 
 
 def test_a_violation_is_shown(make_record: Callable[..., Any], tmp_path: Path) -> None:
