@@ -319,6 +319,14 @@ def test_an_objective_that_the_pairs_cannot_resolve_is_refused(data: TrialData) 
     OBJECTIVE.check(data.val_labels)
 
 
+def test_every_metric_among_several_objectives_is_measured_and_costs_need_none(data: TrialData) -> None:
+    several = Objective.of(("val/tar_at_far_1e-2", "cost/cpu_s", "val/tar_at_far_5e-3"))
+    assert several == Objective(name="val/tar_at_far_1e-2", others=("val/tar_at_far_5e-3",))
+    assert several.fars(data.val_labels) == (1e-2, 5e-3, 1e-3, 1e-4)
+    with pytest.raises(InputError, match=r"search\.objective val/tar_at_far_1e-06: a FAR of 1e-06"):
+        Objective.of(("val/tar_at_far_1e-2", "val/tar_at_far_1e-06")).check(data.val_labels)
+
+
 def test_rows_are_plain_text_safe(study: Study, folder: StudyFolder, data: TrialData) -> None:
     result = finish(make_run(study, folder, data, request(s=12.0, m=0.2)))
     assert TrialResult.from_row(json.loads(json.dumps(result.as_row()))) == result
