@@ -124,12 +124,14 @@ def luck(rule: BestOfN, values: Values, noise: float, rng: np.random.Generator) 
 
 def _shrunk(values: Values, noise: float) -> Values:
     """Values about their mean with the variance that is left without the noise; trials at −∞ stay there."""
-    known = values[np.isfinite(values)]
+    is_known = np.isfinite(values)
+    known = values[is_known]
     spread = float(known.var(ddof=1)) if known.size > 1 else 0.0
     if spread == 0.0:
         return values
-    mean = float(known.mean())
-    return np.asarray(mean + np.sqrt(max(0.0, 1 - noise**2 / spread)) * (values - mean))
+    mean, shrunk = float(known.mean()), values.copy()
+    shrunk[is_known] = mean + np.sqrt(max(0.0, 1 - noise**2 / spread)) * (known - mean)
+    return shrunk
 
 
 def _variance(draws: Values) -> Values:

@@ -54,6 +54,22 @@ def test_luck_of_equal_trials_is_the_largest_of_n_draws(rule: BestOfN) -> None:
     assert found == pytest.approx([0, 0.564, 0.846, 1.029, 1.163], abs=0.06)
 
 
+def test_luck_is_that_of_the_worth_and_not_of_values_that_carry_noise_already() -> None:
+    """Equal trials that were measured with noise: their values have spread, and their worth none."""
+    draws = np.random.default_rng(1).standard_normal((60, 12))
+    found = np.mean([luck(AsAsked(), values, 1.0, rng()) for values in draws], axis=0)
+    equal = luck(AsAsked(), np.zeros(12), 1.0, rng())
+    assert found[-1] == pytest.approx(equal[-1], rel=0.15)  # with the noise counted twice 0.72 of it
+
+
+def test_stopped_trials_that_cannot_win_do_not_enter_luck() -> None:
+    values = np.array([0.2, 0.3, -np.inf, 0.25, -np.inf])
+    for noise in (0.01, 10.0):
+        found = luck(AsAsked(), values, noise, rng())
+        assert np.isfinite(found).all()
+        assert found[2] == found[1]
+
+
 def test_no_luck_without_noise_or_rivals() -> None:
     assert luck(AsAsked(), np.array([0.1, 0.2, 0.2]), 0.0, rng()) == pytest.approx(np.zeros(3))
     assert luck(AnyOrder(3), np.array([0.1, 0.5, 0.9]), 0.01, rng()) == pytest.approx(np.zeros(3), abs=1e-3)
