@@ -221,7 +221,8 @@ def test_no_balanced_features_ever_have_less_loss_than_the_floor(kind, rng, clas
     logits = scale * cosine
     np.fill_diagonal(logits, scale * target)
     loss = np.logaddexp.reduce(logits, axis=1) - np.diag(logits)
-    assert loss.mean() >= margin_loss_bound(classes, scale, margin, kind) * (1 - 1e-9)
+    # What is below the rounding of log-sum-exp comes out as 0 or 1e-16 here.
+    assert loss.mean() >= margin_loss_bound(classes, scale, margin, kind) * (1 - 1e-9) - 1e-14
 
 
 def test_arrays_broadcast_and_scalars_give_floats():
