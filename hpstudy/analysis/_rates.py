@@ -66,10 +66,10 @@ def divergence_rates(trials: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `condition`, `arm`, `phase` (`search` holds grids too, or `confirm`), `trials` (failed ones left out),
-        `diverged`, `rate`, `low`, `high` (95 % Wilson). Confirm trials of R searches and n seeds share their points and
-        seeds: the interval is that of min(R, n) independent trials, the fewest that their spread can amount to. Trials
-        of a search are not a random sample of anything: the sampler leaves a region that diverges, so that the interval
-        of a search is a description.
+        `independent`, `diverged`, `rate`, `low`, `high` (95 % Wilson). Confirm trials of R searches and n seeds share
+        their points and seeds: the interval is that of min(R, n) `independent` trials, the fewest that their spread can
+        amount to. Trials of a search are not a random sample of anything: the sampler leaves a region that diverges, so
+        that the interval of a search is a description.
     """
     counted = trials[trials["status"] != "failed"]
     counted = counted.assign(phase=counted["phase"].replace("grid", "search"))
@@ -79,5 +79,5 @@ def divergence_rates(trials: pd.DataFrame) -> pd.DataFrame:
         searches = group["search_seed"].nunique() if phase == "confirm" else 1
         units = min(searches, group["seed"].nunique()) if searches > 1 else total
         low, high = wilson_interval(diverged / total * units, units)
-        rows.append((condition, arm, phase, total, diverged, diverged / total, low, high))
-    return pd.DataFrame(rows, columns=[*KEYS, "phase", "trials", "diverged", "rate", "low", "high"])
+        rows.append((condition, arm, phase, total, units, diverged, diverged / total, low, high))
+    return pd.DataFrame(rows, columns=[*KEYS, "phase", "trials", "independent", "diverged", "rate", "low", "high"])

@@ -202,7 +202,8 @@ def rates_table(rates: pd.DataFrame, arms: Sequence[str], styles: Mapping[str, A
         for phase in ("search", "confirm"):
             rows = rates[(rates["arm"] == arm) & (rates["phase"] == phase)]
             count, total = int(rows["diverged"].sum()), int(rows["trials"].sum())
-            low, high = wilson_interval(count, total)
+            independent = int(rows["independent"].sum())
+            low, high = wilson_interval(count / total * independent, independent) if total else (np.nan, np.nan)
             cells += (
                 [f"{count} of {total}", number(100 * count / total, 1), f"{100 * low:.1f} to {100 * high:.1f}"]
                 if total
