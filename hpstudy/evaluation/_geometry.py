@@ -3,6 +3,7 @@
 Shapes: C classes, K dimensions, N embeddings, P classes with an embedding, M rows in blocks of B, S columns of a tile.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ from torch import Tensor
 
 from hpstudy.exceptions import InputError
 
+MERGED = 0.99
+"""Two prototypes with a larger cosine count as one: 8 degrees."""
+
 
 class _AgainstPrototypes(NamedTuple):
     """What rows look like from the prototypes, one entry a row."""
@@ -19,8 +23,15 @@ class _AgainstPrototypes(NamedTuple):
     cos_own_M: Tensor
     cos_hardest_M: Tensor
     """Largest cosine with another class's prototype."""
-    posterior_M: Tensor
-    """e^{s cos_own}/(e^{s cos_own} + Σ_{j≠own} e^{s cos_j})."""
+    log_odds_M: Tensor
+    """s cos_own − ln Σ_{j≠own} e^{s cos_j}."""
+    merged_M: Tensor
+    """How many prototypes of other classes have a cosine above `MERGED` with the row."""
+
+    @property
+    def posterior_M(self) -> Tensor:
+        """e^{s cos_own}/(e^{s cos_own} + Σ_{j≠own} e^{s cos_j})."""
+        return torch.sigmoid(self.log_odds_M)
 
 
 @torch.no_grad()
@@ -50,8 +61,12 @@ def prototype_geometry(
     Returns:
         `class_centre_posterior_min`, `class_centre_posterior_mean`: posterior of class y for x = W_y, over classes;
         its minimum is the P_W of eq. 6. `feature_centre_posterior_min`, `feature_centre_posterior_mean`: the same for
-        x = centre of class y. `max_prototype_cosine`: max_{i≠j} W_i·W_j, of eq. 7. `margin_satisfied_fraction`.
-        `prototype_centre_angle_mean`: mean angle of W_y and centre of class y in radians. `final_s`.
+        x = centre of class y. `class_centre_log_odds_min`, `feature_centre_log_odds_min`: ln(P/(1−P)) of the minima,
+        which tell apart what no P in floating point does. `max_prototype_cosine`: max_{i≠j} W_i·W_j, of eq. 7;
+        `max_centre_cosine`: the same of the centres (NaN with fewer than two). `merged_pairs`: pairs of prototypes with
+        W_i·W_j above `MERGED`. `margin_satisfied_fraction`. `train_accuracy`: fraction of the embeddings whose own
+        prototype is the nearest. `prototype_centre_angle_mean`: mean angle of W_y and centre of class y in radians.
+        `final_s`.
 
     Raises:
         InputError: If the shapes do not fit, there is no embedding, a label is outside [0, C), or a value is not
@@ -66,8 +81,11 @@ def prototype_geometry(
         present_P, centres_PK = _class_centres(unit_NK, labels, num_classes=len(weight))
         of_prototypes = _against_prototypes(prototypes_CK, classes_C, prototypes_CK, s, block_size)
         of_centres = _against_prototypes(centres_PK, present_P, prototypes_CK, s, block_size)
+        among_centres = _against_prototypes(
+            centres_PK, torch.arange(len(centres_PK), device=weight.device), centres_PK, s, block_size
+        )
+        of_samples = _against_prototypes(unit_NK, labels, prototypes_CK, s, block_size)
         if callable(margin_satisfied):
-            of_samples = _against_prototypes(unit_NK, labels, prototypes_CK, s, block_size)
             norm_N = embeddings.to(dtype).norm(dim=1)
             satisfied = margin_satisfied(of_samples.cos_own_M, of_samples.cos_hardest_M, norm_N)
             fraction = float(satisfied.to(dtype).mean())
@@ -81,8 +99,13 @@ def prototype_geometry(
         "class_centre_posterior_mean": float(of_prototypes.posterior_M.mean()),
         "feature_centre_posterior_min": float(of_centres.posterior_M.min()),
         "feature_centre_posterior_mean": float(of_centres.posterior_M.mean()),
+        "class_centre_log_odds_min": float(of_prototypes.log_odds_M.min()),
+        "feature_centre_log_odds_min": float(of_centres.log_odds_M.min()),
         "max_prototype_cosine": float(of_prototypes.cos_hardest_M.max()),
+        "max_centre_cosine": float(among_centres.cos_hardest_M.max()) if len(centres_PK) > 1 else math.nan,
+        "merged_pairs": float(of_prototypes.merged_M.sum() // 2),
         "margin_satisfied_fraction": fraction,
+        "train_accuracy": float((of_samples.cos_own_M > of_samples.cos_hardest_M).to(dtype).mean()),
         "prototype_centre_angle_mean": float(angle_P.mean()),
         "final_s": s,
     }
@@ -129,9 +152,12 @@ def _against_prototypes_block(
     cos_own_B = (rows_BK * prototypes_CK[own_B]).sum(1)
     hardest_B = torch.full_like(cos_own_B, -torch.inf)
     log_b_B = torch.full_like(cos_own_B, -torch.inf)
+    merged_B = torch.zeros_like(own_B)
     for start in range(0, len(prototypes_CK), block_size):
         cos_BS = rows_BK @ prototypes_CK[start : start + block_size].T
         is_own_BS = own_B[:, None] == torch.arange(start, start + cos_BS.shape[1], device=own_B.device)
-        hardest_B = torch.maximum(hardest_B, cos_BS.masked_fill(is_own_BS, -torch.inf).amax(1))
+        others_BS = cos_BS.masked_fill(is_own_BS, -torch.inf)
+        hardest_B = torch.maximum(hardest_B, others_BS.amax(1))
+        merged_B += (others_BS > MERGED).sum(1)
         log_b_B = torch.logaddexp(log_b_B, (s * cos_BS).masked_fill_(is_own_BS, -torch.inf).logsumexp(1))
-    return _AgainstPrototypes(cos_own_B, hardest_B, torch.sigmoid(s * cos_own_B - log_b_B))
+    return _AgainstPrototypes(cos_own_B, hardest_B, s * cos_own_B - log_b_B, merged_B)

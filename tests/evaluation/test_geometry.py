@@ -16,7 +16,12 @@ KEYS = {
     "class_centre_posterior_mean",
     "feature_centre_posterior_min",
     "feature_centre_posterior_mean",
+    "class_centre_log_odds_min",
+    "feature_centre_log_odds_min",
     "max_prototype_cosine",
+    "max_centre_cosine",
+    "merged_pairs",
+    "train_accuracy",
     "margin_satisfied_fraction",
     "prototype_centre_angle_mean",
     "final_s",
@@ -86,7 +91,12 @@ def test_equals_the_reference_in_any_block(block_size: int) -> None:
         "class_centre_posterior_mean": of_prototypes.mean(),
         "feature_centre_posterior_min": of_centres.min(),
         "feature_centre_posterior_mean": of_centres.mean(),
+        "class_centre_log_odds_min": (of_prototypes / (1 - of_prototypes)).min().log(),
+        "feature_centre_log_odds_min": (of_centres / (1 - of_centres)).min().log(),
         "max_prototype_cosine": (unit_w @ unit_w.T - 3 * torch.eye(11)).max(),
+        "max_centre_cosine": (centres @ centres.T - 3 * torch.eye(len(centres))).max(),
+        "merged_pairs": 0.0,
+        "train_accuracy": (cos.argmax(1) == labels).double().mean(),
         "margin_satisfied_fraction": satisfied.double().mean(),
         "prototype_centre_angle_mean": (centres * unit_w[present]).sum(1).acos().mean(),
         "final_s": s,
@@ -121,6 +131,19 @@ def test_large_scales_and_small_angles_keep_their_digits() -> None:
     geometry = prototype_geometry(weight, 512.0, embeddings, torch.arange(3), 1.0)
     assert geometry["prototype_centre_angle_mean"] == pytest.approx(1e-5, rel=1e-3)
     assert geometry["class_centre_posterior_min"] == 1.0
+    assert geometry["class_centre_log_odds_min"] == pytest.approx(512.0 - math.log(2))
+
+
+def test_prototypes_that_have_come_together_are_counted() -> None:
+    weight = polygon(8)
+    assert prototype_geometry(weight, 9.0, weight, torch.arange(8), 1.0)["merged_pairs"] == 0
+    for i in (1, 2, 5):
+        weight[i] = weight[i - 1]
+    geometry = prototype_geometry(weight, 9.0, polygon(8), torch.arange(8), 1.0, block_size=3)
+    assert geometry["merged_pairs"] == 4  # three of one place, two of another
+    assert geometry["max_prototype_cosine"] == pytest.approx(1.0)
+    assert geometry["max_centre_cosine"] == pytest.approx(math.sqrt(0.5))
+    assert geometry["train_accuracy"] < 1.0
 
 
 @pytest.mark.parametrize(
