@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from hpstudy.catalog._tables import by_name, named
-from hpstudy.catalog._types import ParameterInfo, ScaleInfo
+from hpstudy.catalog._types import OptionInfo, ParameterInfo, ScaleInfo
 
 S = ParameterInfo(
     name="s",
@@ -34,6 +34,12 @@ _MOMENTUM = ParameterInfo(
     maximum=0.9999,
     plausible=(0.0, 0.99),
     meaning="ρ, the weight of the past in both averages; 0 is no averaging",
+)
+_BIASES = OptionInfo(
+    name="biases",
+    default="learned",
+    allowed=("learned", "none"),
+    meaning="learned: b_j starts at 0 and is a parameter; none: b_j = 0",
 )
 
 SCALES: Mapping[str, ScaleInfo] = by_name(
@@ -119,7 +125,7 @@ SCALES: Mapping[str, ScaleInfo] = by_name(
         title="norms of feature and prototype, and a bias",
         formula="s_ij = ‖x_i‖·‖W_j‖, + b_j",
         parameters={},
-        options={},
+        options=named(_BIASES),
         adaptive=True,
         sets_itself=False,
         reads_norm=True,

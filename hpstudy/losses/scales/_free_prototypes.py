@@ -19,11 +19,22 @@ class FreePrototypesScale(BufferedScale):
 
     Args:
         num_here: Number of classes on this rank, for the biases, which start at 0.
+        biases: The catalogue's option: `learned`, or `none`, which leaves them at 0.
+
+    Raises:
+        InputError: If there is no such option.
     """
 
-    def __init__(self, *, num_here: int) -> None:
+    bias: Tensor
+
+    def __init__(self, *, num_here: int, biases: str = "learned") -> None:
         super().__init__(1.0)
-        self.bias = nn.Parameter(torch.zeros(num_here))
+        self.biases = SCALES["softmax"].options["biases"].check(biases)
+        at_zero = torch.zeros(num_here)
+        if self.biases == "none":
+            self.register_buffer("bias", at_zero)
+        else:
+            self.bias = nn.Parameter(at_zero)
 
     @classmethod
     def for_classes(cls, num_classes: int, num_here: int, **params: Any) -> Self:
@@ -52,7 +63,12 @@ class FreePrototypesScale(BufferedScale):
 
 
 class SoftmaxScale(FreePrototypesScale):
-    """a_i = ‖x_i‖, so that the logits are W_j·x_i + b_j: the softmax that everybody starts from."""
+    """a_i = ‖x_i‖, so that the logits are W_j·x_i + b_j: the softmax that everybody starts from.
+
+    Args:
+        num_here: Number of classes on this rank.
+        biases: `learned`, or `none` for logits W_j·x_i.
+    """
 
     name = "softmax"
 
