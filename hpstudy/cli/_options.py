@@ -10,6 +10,9 @@ HomeOption = Annotated[
     typer.Option("--home", help="Folder that holds studies.  [default: $HPSTUDY_HOME or ./hpstudy-runs]"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+QuickOption = Annotated[
+    bool, typer.Option("--quick", help="The small variant that the file describes under `quick`: minutes, for a look.")
+]
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study, or its file.")]
 
 

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from hpstudy.cli._options import HomeOption, JsonOption
+from hpstudy.cli._options import HomeOption, JsonOption, QuickOption
 
 
 def plan(
     study_file: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.", show_default=False)],
+    quick: QuickOption = False,
     home: HomeOption = None,
     no_probe: Annotated[bool, typer.Option("--no-probe", help="Time nothing: trials and power only.")] = False,
     probe_seconds: Annotated[
@@ -32,7 +33,7 @@ def plan(
     from hpstudy.cli._plan_view import show
     from hpstudy.spec import load_study
 
-    study = load_study(study_file)
+    study = load_study(study_file, quick=quick)
     console = Console(stderr=as_json, highlight=False)
     with console.status("timing a few steps of each condition …" if not no_probe else "counting …"):
         from hpstudy import workflow

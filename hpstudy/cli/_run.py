@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from hpstudy.cli._options import HomeOption, JsonOption, StudyArgument, study_name
+from hpstudy.cli._options import HomeOption, JsonOption, QuickOption, StudyArgument, study_name
 
 if TYPE_CHECKING:
     from hpstudy.spec import Study
@@ -20,6 +20,7 @@ INTERRUPTED = 130
 
 def run(
     study_file: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")],
+    quick: QuickOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -31,7 +32,7 @@ def run(
     """
     from hpstudy.spec import load_study
 
-    _session(load_study(study_file), home, as_json)
+    _session(load_study(study_file, quick=quick), home, as_json)
 
 
 def resume(study: StudyArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:

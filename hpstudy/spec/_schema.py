@@ -7,6 +7,8 @@ from hpstudy.catalog import CRITERIA, LOSSES, MARGINS, SCALES, OptionInfo, Param
 from hpstudy.spec._fields import ARM_NAME, ATTRIBUTE, STUDY_NAME
 from hpstudy.spec._objectives import COSTS, METRIC_PATTERN
 from hpstudy.spec._paths import FIELDS, SEARCHABLE
+from hpstudy.spec._quick import DESCRIPTION as QUICK_DESCRIPTION
+from hpstudy.spec._quick import KEY as QUICK
 from hpstudy.spec._study_spec import StudySpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -20,6 +22,7 @@ def study_schema() -> Schema:
     """
     schema: Schema = {"$schema": DIALECT, **StudySpec.model_json_schema()}
     schema["title"] = "hpstudy study file"
+    schema["properties"][QUICK] = {"type": "object", "description": QUICK_DESCRIPTION}
     properties, definitions = schema["properties"], schema["$defs"]
     properties["name"]["pattern"] = f"^{STUDY_NAME.pattern}$"
     properties["arms"]["propertyNames"] = {"pattern": f"^{ARM_NAME.pattern}$"}
