@@ -5,6 +5,7 @@ from hpstudy.data._capture import augment, capture, normalise
 from hpstudy.data._dataset import Dataset, Split, Splits, split_identities
 from hpstudy.data._faces import built_in_faces
 from hpstudy.data._load import SOURCES, load_dataset
+from hpstudy.data._shown import noisy_labels, rows_shown
 
 __all__ = [
     "SOURCES",
@@ -16,6 +17,8 @@ __all__ = [
     "built_in_faces",
     "capture",
     "load_dataset",
+    "noisy_labels",
     "normalise",
+    "rows_shown",
     "split_identities",
 ]

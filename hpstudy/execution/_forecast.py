@@ -80,7 +80,7 @@ def plan_arm(study: Study, condition: Condition, arm: Arm, cost: TrialCost | Non
     lengths = _lengths(arm) or points
     usual, longest = sum(lengths) / len(lengths), max(lengths)
     search = seeds * arm.search_trials(spec.search) if arm.kind == "searched" else 0
-    grid = seeds * len(points) if arm.kind == "grid" else 0
+    grid = seeds * len(study.listed_points(arm))
     confirm = spec.confirm.seeds * (1 if arm.kind == "fixed" else seeds)
     model = Expected(epochs=usual, completed=1.0)
     if search:

@@ -24,15 +24,16 @@ def check_data(study: Study, datasets: Path) -> dict[str, str]:
         try:
             data = load_trial_data(condition.data, datasets, torch.device("cpu"))
             hashes[condition.id] = data.content_hash
-            images = len(data.train_labels)
+            images = len(data.shown)
             problems += [
-                f"{where}training.batch_size must be at most the number of training images, {images}, but is {batch:g}"
+                f"{where}training.batch_size must be at most the number of training samples, {images}, but is {batch:g}"
                 for where, batch in _batch_sizes(study, condition)
                 if batch > images
             ]
             objective = Objective.of(study.spec.search.objectives)
-            for labels in (data.val_labels, data.test_labels):
-                objective.check(labels)
+            for held_out in (data.val, data.test):
+                if held_out is not None:
+                    objective.check(held_out.labels)
         except InputError as error:
             problems.append(f"condition {condition.id}: {error}")
     if problems:

@@ -132,6 +132,11 @@ class StudyFolder:
         if replicates:
             write_table(self.path / "evaluations" / f"{trial_id}.parquet", pa.table(dict(replicates)))
 
+    def keep_plane(self, trial_id: str, columns: Mapping[str, Any]) -> None:
+        """Keeps where samples and prototypes of a trial lie in two dimensions: columns x, y, label, prototype."""
+        if columns:
+            write_table(self.path / "planes" / f"{trial_id}.parquet", pa.table(dict(columns)))
+
     def keep_error(self, trial_id: str, text: str) -> Path:
         """Keeps the traceback of a trial that an error ended, in `errors/`."""
         return write_text(self.path / "errors" / f"{trial_id}.txt", text)
@@ -167,6 +172,10 @@ class StudyFolder:
         Row r of every trial that was judged on the same identities is the same sample. Empty where there are none.
         """
         return self._frame("evaluations", trial_id, ())
+
+    def plane(self, trial_id: str) -> pd.DataFrame:
+        """Samples and prototypes of a trial with two-dimensional embeddings; empty for any other."""
+        return self._frame("planes", trial_id, ("x", "y", "label", "prototype"))
 
     def _frame(self, kind: str, trial_id: str, columns: Iterable[str]) -> pd.DataFrame:
         path = self.path / kind / f"{trial_id}.parquet"

@@ -22,6 +22,13 @@ class TrialRequest:
     """Searched, listed or chosen values by name."""
     origin: str = ""
     """Where the point is from if not from the sampler: `paper default`, `grid` or `chosen`."""
+    of_survey: bool = False
+    """Whether the study chooses nothing, so that every trial counts."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether the trial is judged on the test identities: one of the confirm phase, or any of a survey."""
+        return self.of_survey or self.phase == "confirm"
 
     @property
     def trial_id(self) -> str:

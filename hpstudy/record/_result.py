@@ -10,7 +10,7 @@ import pyarrow as pa
 STATUSES = ("completed", "pruned", "diverged", "failed")
 """How a trial can end: ran its budget; stopped early by the search; turned non-finite; raised an error."""
 
-_FLOAT_GROUPS = ("param", "val", "test", "geometry", "cost")
+_FLOAT_GROUPS = ("param", "data", "val", "test", "geometry", "cost")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,14 +46,15 @@ class TrialResult:
     epochs: int = 0
     steps: int = 0
     objective: float = math.nan
-    """The value told to the search, of several the primary one; chance level for a trial that diverged or failed."""
+    """The value told to the search, of several the primary one; chance level for a trial that diverged or failed; NaN
+    in a study that holds nothing out."""
     samples_per_s: float = math.nan
     attempt: int = 1
     device: str = ""
     started_at: float = math.nan
     ended_at: float = math.nan
     groups: Mapping[str, float] = field(default_factory=dict)
-    """Values with grouped names: `param/…`, `val/…`, `test/…`, `geometry/…`, `cost/…`."""
+    """Values with grouped names: `param/…`, `data/…`, `val/…`, `test/…`, `geometry/…`, `cost/…`."""
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hpstudy.record import TrialRequest
 from hpstudy.search._journal import open_journal
-from hpstudy.search._lanes import ConfirmLane, Lookup, Outcome, SearchLane
+from hpstudy.search._lanes import Lookup, Outcome, SearchLane
+from hpstudy.search._listed_lanes import ConfirmLane, ListedLane, SurveyLane
 from hpstudy.spec import Study
 
 FIRST_CONFIRM_SEED = 101
@@ -39,7 +40,8 @@ class Planner:
     Each search hands out at most `width` trials at a time, spread evenly over the searches; with as many searches as
     there are places to run, that is one, and each search's choices then follow from its seed alone. Confirm trials of a
     search start as soon as it has ended. Continuing a killed study means making a new planner over the same journal and
-    record: finished trials are not handed out again, those left running are handed out first, under their own ids.
+    record: finished trials are not handed out again, those left running are handed out first, under their own ids. In a
+    survey there is nothing to search or to confirm: the listed points run in order.
 
     Args:
         study: The study.
@@ -48,11 +50,28 @@ class Planner:
     """
 
     def __init__(self, study: Study, journal: Path, *, lookup: Lookup) -> None:
+        self._searches: list[SearchLane] = []
+        self._listed: list[ListedLane] = []
+        if study.is_survey:
+            self._survey(study, lookup)
+        else:
+            self._search_and_confirm(study, journal, lookup)
+        self._width = 1
+        self._lane_of: dict[str, tuple[SearchLane | ListedLane, int]] = {}
+
+    def _survey(self, study: Study, lookup: Lookup) -> None:
+        """Seeds come last in the order, so that a survey that is cut off has all points of all arms once."""
+        for seed in study.spec.search.seeds:
+            for condition in study.conditions():
+                self._listed += [
+                    SurveyLane(arm.name, condition.id, seed, points=study.listed_points(arm), lookup=lookup)
+                    for arm in study.arms
+                ]
+
+    def _search_and_confirm(self, study: Study, journal: Path, lookup: Lookup) -> None:
         spec = study.spec
         storage = open_journal(journal)
         confirm_seeds = confirm_seeds_of(study)
-        self._searches: list[SearchLane] = []
-        self._confirms: list[ConfirmLane] = []
         for condition in study.conditions():
             for arm in study.arms:
                 searches: list[SearchLane | None] = [None]
@@ -73,12 +92,10 @@ class Planner:
                         for seed in spec.search.seeds
                     ]
                 self._searches += [search for search in searches if search]
-                self._confirms += [
+                self._listed += [
                     ConfirmLane(arm.name, condition.id, search=search, seeds=confirm_seeds, lookup=lookup)
                     for search in searches
                 ]
-        self._width = 1
-        self._lane_of: dict[str, tuple[SearchLane | ConfirmLane, int]] = {}
 
     def spread_over(self, slots: int) -> None:
         """Sets the width to what keeps `slots` trials running at the same time."""
@@ -88,7 +105,7 @@ class Planner:
         """The next trial to run, or why there is none."""
         open_searches = [lane for lane in self._searches if lane.outstanding < self._width]
         open_searches.sort(key=lambda lane: lane.started / lane.budget)
-        lanes: list[SearchLane | ConfirmLane] = [*open_searches, *self._confirms]
+        lanes: list[SearchLane | ListedLane] = [*open_searches, *self._listed]
         for lane in lanes:
             request = lane.next()
             if request is not None:
@@ -129,8 +146,8 @@ class Planner:
             for lane in self._lanes()
         ]
 
-    def _lanes(self) -> Iterable[SearchLane | ConfirmLane]:
-        return [*self._searches, *self._confirms]
+    def _lanes(self) -> Iterable[SearchLane | ListedLane]:
+        return [*self._searches, *self._listed]
 
 
 def confirm_seeds_of(study: Study) -> list[int]:

@@ -20,7 +20,8 @@ from hpstudy.spec._study import Arm
 from hpstudy.spec._study_spec import StudySpec
 
 _EPOCHS = "training.epochs"
-_FITTED = {"data.image_size", "model.name"}
+_FITTED = {"data.image_size", "data.source", "model.name"}
+_HELD_OUT = ("val", "test")
 _MAX_CONDITIONS = 1000
 
 
@@ -33,6 +34,7 @@ def check_study(draft: Draft) -> None:
             check_arm(draft, name, arm)
             _check_training_fields(draft, name, arm, trained)
     _check_fit(draft, trained)
+    _check_survey(draft)
     _check_conditions(draft, trained)
     if several := _several_objectives(draft):
         _check_objectives(draft, several)
@@ -85,7 +87,31 @@ def _check_fit(draft: Draft, trained: Trained) -> None:
     """The study's own values, unless conditions replace them."""
     given_here = all(draft.trusted(*path.split(".")) for path in _FITTED) and not _FITTED & set(draft.spec.conditions)
     if given_here and (wrong := trained.misfit()):
-        draft.report(("data", "image_size"), wrong)
+        draft.report(("data", "source" if "go together" in wrong else "image_size"), wrong)
+
+
+def _check_survey(draft: Draft) -> None:
+    """A survey chooses nothing; only there may a split be empty, since nothing needs it."""
+    if not draft.trusted("confirm", "seeds"):
+        return
+    spec = draft.spec
+    if spec.confirm.seeds == 0:
+        for name, arm in spec.arms.items():
+            if arm.search is not None:
+                draft.report(
+                    ("arms", name, "search"),
+                    "a search chooses a point, and with confirm.seeds: 0 nobody would judge it; list points with grid, "
+                    "or ask for confirm seeds",
+                )
+        return
+    for split in _HELD_OUT:
+        empty = {getattr(spec.data.identities, split), *spec.conditions.get(f"data.identities.{split}", ())}
+        if 0 in empty and draft.trusted("data", "identities", split):
+            draft.report(
+                ("data", "identities", split),
+                f"a study that chooses points judges them on {split} identities, so it needs at least 2; only a survey "
+                "(confirm: {seeds: 0}) goes without",
+            )
 
 
 def _check_conditions(draft: Draft, trained: Trained) -> None:

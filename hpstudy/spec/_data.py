@@ -10,8 +10,8 @@ from pydantic_core import PydanticCustomError
 from hpstudy.spec._fields import ATTRIBUTE, Real, Section, Whole, is_attribute
 from hpstudy.spec._names import nearest
 
-SOURCES = ("glyphs", "digits", "folder", "parquet")
-MODELS = ("convnet",)
+SOURCES = ("glyphs", "digits", "folder", "parquet", "free")
+MODELS = ("convnet", "free")
 _DIGITS = 10
 
 
@@ -56,15 +56,22 @@ Network = Annotated[str, AfterValidator(_one_of(MODELS)), _name_schema(MODELS)]
 Path = Annotated[str, AfterValidator(_path)]
 
 
+def _held_out(count: int) -> int:
+    """A split has a pair of identities to tell apart, or it has none."""
+    if count < 0 or count == 1:
+        raise PydanticCustomError("held_out", "must be at least 2, or 0 for none, but got {count}", {"count": count})
+    return count
+
+
 class IdentitiesSpec(Section):
     """How many identities each split has; the splits share none (open set)."""
 
     train: Annotated[Whole, Field(ge=2)] = 300
     """Identities to train on: the number of classes C, at least 2. Default 300."""
-    val: Annotated[Whole, Field(ge=2)] = 200
-    """Identities that the search is judged on, at least 2. Default 200."""
-    test: Annotated[Whole, Field(ge=2)] = 400
-    """Identities that only the confirm phase is judged on, at least 2. Default 400."""
+    val: Annotated[Whole, AfterValidator(_held_out)] = 200
+    """Identities that the search is judged on, at least 2; in a survey (confirm.seeds: 0) also 0. Default 200."""
+    test: Annotated[Whole, AfterValidator(_held_out)] = 400
+    """Identities that only the confirm phase is judged on, at least 2; in a survey also 0. Default 400."""
 
 
 class AugmentSpec(Section):
@@ -85,7 +92,8 @@ class DataSpec(Section):
 
     source: Source = "glyphs"
     """`glyphs` (rendered characters, embedded), `digits` (scikit-learn's), `folder` (one folder an identity), `parquet`
-    (shards of image bytes and identity), or your own `package.module:attribute`. Default glyphs."""
+    (shards of image bytes and identity), your own `package.module:attribute`, or `free`: no images, every sample is a
+    point that moves freely, which shows what the head alone does. Default glyphs."""
     identities: IdentitiesSpec = IdentitiesSpec()
     """How many identities each split has."""
     seed: Annotated[Whole, Field(ge=0)] = 0
@@ -100,6 +108,13 @@ class DataSpec(Section):
     """How many unreadable images are skipped before the study refuses to go on. Default 0."""
     augment: AugmentSpec = AugmentSpec()
     """Capture conditions of the training images."""
+    samples: Annotated[Whole, Field(ge=1)] | None = None
+    """Samples of each identity with source `free`, at least 1; other sources bring their own. Default none."""
+    imbalance: Annotated[Real, Field(ge=1, le=1000)] = 1.0
+    """How many times as often an epoch shows a sample of the most frequent training identity as one of the rarest; the
+    others lie between in a geometric sequence (a long tail). 1 is balanced. Default 1."""
+    label_noise: Annotated[Real, Field(ge=0, lt=1)] = 0.0
+    """Share of the training samples that are given the label of another identity, drawn from data.seed. Default 0."""
 
     @model_validator(mode="after")
     def _source_has_what_it_needs(self) -> Self:
@@ -117,6 +132,25 @@ class DataSpec(Section):
             raise PydanticCustomError(
                 "no_fonts", "only glyphs reads fonts; remove data.fonts", {"fields": "fonts source"}
             )
+        if self.source == "free" and self.samples is None:
+            raise PydanticCustomError(
+                "needs_samples",
+                "source free needs data.samples, how many points each identity has; e.g. 16",
+                {"fields": "source samples"},
+            )
+        if self.source != "free" and self.samples is not None:
+            raise PydanticCustomError(
+                "no_samples",
+                "only free makes its samples, source {source} brings its own; remove data.samples",
+                {"source": self.source, "fields": "samples source"},
+            )
+        if self.source == "free" and (self.identities.val or self.identities.test):
+            raise PydanticCustomError(
+                "free_held_out",
+                "free points of other identities have learned nothing to be judged by: write val: 0, test: 0 in "
+                "data.identities",
+                {"fields": "identities source"},
+            )
         total = self.identities.train + self.identities.val + self.identities.test
         if self.source == "digits" and total > _DIGITS:
             raise PydanticCustomError(
@@ -131,7 +165,8 @@ class ModelSpec(Section):
     """The network from an image to an embedding."""
 
     name: Network = "convnet"
-    """`convnet`, or your own `package.module:attribute`. Default convnet."""
+    """`convnet`, your own `package.module:attribute`, or, with data.source free, `free`: the embeddings are parameters
+    themselves. Default convnet."""
     width: Annotated[Whole, Field(ge=1)] = 8
     """Channels of the first block; the later ones are multiples. Default 8."""
     embedding_dim: Annotated[Whole, Field(ge=2)] = 256

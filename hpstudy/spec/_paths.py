@@ -29,6 +29,11 @@ class Trained:
 
     def misfit(self) -> str:
         """Why the sections, each valid for itself, can't go together; empty if they can."""
+        if (self.data.source == "free") != (self.model.name == "free"):
+            return (
+                f"data.source free and model.name free go together, but got source {self.data.source} with model "
+                f"{self.model.name}"
+            )
         if self.model.name == "convnet" and self.data.image_size % _CONVNET_STEP:
             return (
                 f"convnet halves the image three times, so data.image_size is a multiple of {_CONVNET_STEP}, "

@@ -72,8 +72,9 @@ class SearchSpec(Section):
 class ConfirmSpec(Section):
     """The chosen point of every arm, trained anew on fresh seeds and judged on the test identities."""
 
-    seeds: Annotated[Whole, Field(ge=1, le=10_000)] = 3
-    """How many fresh training seeds, at least 1. Default 3."""
+    seeds: Annotated[Whole, Field(ge=0, le=10_000)] = 3
+    """How many fresh training seeds. 0 makes the study a survey: it lists points and chooses none, and every trial is
+    judged on the test identities, once for each of search.seeds. Default 3."""
     equivalence_margin: Annotated[Real, Field(gt=0, lt=1)] = 0.01
     """Differences of the objective below this count as none; a rate in (0, 1). Default 0.01."""
 

@@ -135,6 +135,15 @@ class Study:
     def _trained(self) -> Trained:
         return Trained(data=self.spec.data, model=self.spec.model, training=self.spec.training)
 
+    @property
+    def is_survey(self) -> bool:
+        """Whether nothing is chosen: every listed point of every arm is trained with every search seed, and judged."""
+        return self.spec.confirm.seeds == 0
+
+    def listed_points(self, arm: Arm) -> list[dict[str, float]]:
+        """The points of an arm that run as listed; in a survey an arm with nothing to tune is a grid of one point."""
+        return arm.grid_points() or ([{}] if self.is_survey else [])
+
     def arm(self, name: str) -> Arm:
         """The arm of that name.
 
@@ -159,7 +168,7 @@ class Study:
         lanes = sum(1 if kind == "fixed" else seeds for kind in kinds)
         return {
             "search": places * seeds * sum(arm.search_trials(spec.search) for arm in self.arms),
-            "grid": places * seeds * sum(len(arm.grid_points()) for arm in self.arms),
+            "grid": places * seeds * sum(len(self.listed_points(arm)) for arm in self.arms),
             "confirm": places * lanes * spec.confirm.seeds,
         }
 

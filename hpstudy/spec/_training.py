@@ -35,9 +35,12 @@ class TrainingSpec(Section):
     """How one trial trains; every number here may be searched, e.g. `training.optimizer.lr`."""
 
     epochs: Annotated[Whole, Field(ge=1)] = 12
-    """Passes over the training images, at least 1. Default 12."""
+    """Passes over the training images (see steps_per_epoch), at least 1. Default 12."""
     batch_size: Annotated[Whole, Field(ge=2)] = 128
     """Images a step, at least 2. Default 128."""
+    steps_per_epoch: Annotated[Whole, Field(ge=1)] | None = None
+    """Steps after which the trial is judged and kept, be it a part of a pass over the training images or several; null:
+    those of one pass. Default null."""
     optimizer: OptimizerSpec = OptimizerSpec()
     """How weights are updated."""
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"

@@ -1,24 +1,27 @@
 """What a network is judged by: the verification protocol on held-out identities, and the geometry of its prototypes."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
-from hpstudy.data import normalise
 from hpstudy.evaluation import draw_identities, prototype_geometry, tar_metric, verification, verification_replicates
 from hpstudy.exceptions import InputError
-from hpstudy.losses import CosineHead
+from hpstudy.losses import CosineHead, CriterionHead
 from hpstudy.seeds import derive_seed
 from hpstudy.spec import chance_of, is_cost
 from hpstudy.training._trial_data import TrialData
 
 CUSTOMARY_FARS = (1e-2, 1e-3, 1e-4)
-_BATCH = 512
 _TILE = 512
+_MOST_LOGITS = 2**22
+_MOST_POINTS = 5000
 HISTOGRAM_BINS = 180
 REPLICATES = 500
 
@@ -67,21 +70,6 @@ class Objective:
         return tuple(sorted({*asked, *(far for far in CUSTOMARY_FARS if far >= smallest)}, reverse=True))
 
 
-@torch.no_grad()
-def embed(model: nn.Module, images: Tensor) -> Tensor:
-    """Embeddings of images (N, channels, H, W) in evaluation mode, (N, K) float32; bytes are normalised on the way."""
-    was_training = model.training
-    model.eval()
-    embeddings = torch.cat([model(_ready(batch)).float() for batch in torch.split(images, _BATCH)])
-    model.train(was_training)
-    return embeddings
-
-
-def _ready(images: Tensor) -> Tensor:
-    floats = normalise(images) if images.dtype == torch.uint8 else images
-    return floats.contiguous(memory_format=torch.channels_last)
-
-
 def judge(embeddings: Tensor, labels: Tensor, objective: Objective, prefix: str) -> dict[str, float]:
     """TAR@FAR over all pairs of the held-out embeddings; chance everywhere if one of them is not finite."""
     fars = objective.fars(labels)
@@ -107,42 +95,110 @@ def judge_replicates(
     return {f"{prefix}/{tar_metric(far)}": values.numpy() for far, values in found.items()}
 
 
-def geometry(model: nn.Module, head: nn.Module, data: TrialData) -> dict[str, float]:
-    """The prototypes held against the training set: posteriors at class centres, packing, margin satisfaction.
+@torch.no_grad()
+def geometry(head: nn.Module, embeddings: Tensor, data: TrialData) -> dict[str, float]:
+    """The prototypes held against the training set, without capture conditions.
 
-    Of a user's own head, which need not have prototypes, nothing is measured.
+    What `prototype_geometry` measures, and for a softmax loss in nats at the final s, margin included: `train_loss`,
+    the mean over the samples as often as a pass shows them, and `train_loss_balanced`, the mean of the class means,
+    which is what NormFace's floor is about. Of a user's own head, which need not have prototypes, nothing is measured.
+
+    Args:
+        head: The trained head.
+        embeddings: Of all training samples, (N, K).
+        data: What they are.
     """
     if not isinstance(head, CosineHead):
         return {}
-    embeddings = embed(model, data.train_images)
-    return {
-        f"geometry/{name}": value
-        for name, value in prototype_geometry(
-            head.weight.detach(), head.scale.value, embeddings, data.train_labels, head.margin.satisfied
-        ).items()
-    }
+    labels = data.train_labels
+    found = prototype_geometry(head.weight.detach(), head.scale.value, embeddings, labels, head.margin.satisfied)
+    if not isinstance(head, CriterionHead):
+        losses = _softmax_losses(head, embeddings, labels)
+        sums = losses.new_zeros(data.num_classes).index_add_(0, labels, losses)
+        counts = labels.bincount(minlength=data.num_classes)
+        found["train_loss"] = float(losses[data.shown].mean())
+        found["train_loss_balanced"] = float((sums / counts)[counts > 0].mean())
+    return {f"geometry/{name}": value for name, value in found.items()}
 
 
-def angle_histograms(cosine_blocks: Iterable[Tensor], labels: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Counts of θ_target and θ_non-target in one-degree bins over a batch; NaN is not counted.
+def _softmax_losses(head: CosineHead, embeddings: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of every sample, (N,) float64, in evaluation mode."""
+    was_training = head.training
+    head.eval()
+    rows = max(1, _MOST_LOGITS // head.num_classes)
+    losses = [
+        functional.cross_entropy(head(some, theirs).logits.double(), theirs, reduction="none")
+        for some, theirs in zip(torch.split(embeddings, rows), torch.split(labels, rows), strict=True)
+    ]
+    head.train(was_training)
+    return torch.cat(losses)
 
-    Args:
-        cosine_blocks: cos θ_j in blocks (N, B) of classes in order, `HeadOutput.cosine_blocks()`.
-        labels: (N,).
+
+def plane(head: nn.Module, embeddings: Tensor, data: TrialData) -> dict[str, NDArray[Any]]:
+    """Where training samples and prototypes lie in two dimensions, for a picture; nothing in more dimensions.
+
+    Returns:
+        Columns `x`, `y`, `label` and `prototype` (whether the row is a prototype); at most a few thousand samples,
+        evenly taken.
     """
-    target = torch.zeros(HISTOGRAM_BINS + 1, dtype=torch.int64, device=labels.device)
-    everything = torch.zeros_like(target)
-    first = 0
-    for cos_NB in cosine_blocks:
-        degrees = torch.rad2deg(torch.acos(cos_NB.detach().float().clamp(-1, 1)))
-        bins = degrees.clamp(0, HISTOGRAM_BINS - 1).nan_to_num(HISTOGRAM_BINS).long()
-        everything += torch.bincount(bins.flatten(), minlength=HISTOGRAM_BINS + 1)
-        column = labels - first
-        is_here = (column >= 0) & (column < bins.shape[1])
-        own = bins.gather(1, column.clamp(0, bins.shape[1] - 1)[:, None]).squeeze(1)
-        target += torch.bincount(own.where(is_here, HISTOGRAM_BINS), minlength=HISTOGRAM_BINS + 1)
-        first += bins.shape[1]
-    return target[:-1].cpu().numpy(), (everything - target)[:-1].cpu().numpy()
+    if not isinstance(head, CosineHead) or embeddings.shape[1] != 2:
+        return {}
+    step = -(-len(embeddings) // _MOST_POINTS)
+    points = torch.cat([embeddings[::step], head.weight.detach()]).float().cpu().numpy()
+    labels = torch.cat([data.train_labels[::step].cpu(), torch.arange(data.num_classes)]).numpy()
+    is_prototype = np.arange(len(points)) >= len(points) - data.num_classes
+    return {"x": points[:, 0], "y": points[:, 1], "label": labels, "prototype": is_prototype}
+
+
+@dataclass(slots=True)
+class AngleCounts:
+    """θ_target and θ_non-target of some batches in one-degree bins, and how many samples are nearest to their own."""
+
+    target: NDArray[np.int64]
+    nontarget: NDArray[np.int64]
+    nearest: int = 0
+    samples: int = 0
+
+    @classmethod
+    def none(cls) -> "AngleCounts":
+        """Of no batch yet."""
+        return cls(np.zeros(HISTOGRAM_BINS, np.int64), np.zeros(HISTOGRAM_BINS, np.int64))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the samples whose own prototype is the nearest; NaN without a sample."""
+        return self.nearest / self.samples if self.samples else math.nan
+
+    def add(self, cosine_blocks: Iterable[Tensor], labels: Tensor) -> None:
+        """Counts a batch; NaN is not counted.
+
+        Args:
+            cosine_blocks: cos θ_j in blocks (N, B) of classes in order, `HeadOutput.cosine_blocks()`.
+            labels: (N,).
+        """
+        target = torch.zeros(HISTOGRAM_BINS + 1, dtype=torch.int64, device=labels.device)
+        everything = torch.zeros_like(target)
+        own = torch.full(labels.shape, torch.nan, device=labels.device)
+        hardest = torch.full_like(own, -torch.inf)
+        first = 0
+        for block in cosine_blocks:
+            cos_NB = block.detach().float()
+            degrees = torch.rad2deg(torch.acos(cos_NB.clamp(-1, 1)))
+            bins = degrees.clamp(0, HISTOGRAM_BINS - 1).nan_to_num(HISTOGRAM_BINS).long()
+            everything += torch.bincount(bins.flatten(), minlength=HISTOGRAM_BINS + 1)
+            column = labels - first
+            is_here = (column >= 0) & (column < bins.shape[1])
+            at = column.clamp(0, bins.shape[1] - 1)[:, None]
+            own_bin = bins.gather(1, at).squeeze(1)
+            target += torch.bincount(own_bin.where(is_here, HISTOGRAM_BINS), minlength=HISTOGRAM_BINS + 1)
+            own = torch.where(is_here, cos_NB.gather(1, at).squeeze(1), own)
+            is_own_NB = (column[:, None] == torch.arange(cos_NB.shape[1], device=labels.device)) & is_here[:, None]
+            hardest = torch.maximum(hardest, cos_NB.masked_fill(is_own_NB, -torch.inf).amax(1))
+            first += bins.shape[1]
+        self.target += target[:-1].cpu().numpy()
+        self.nontarget += (everything - target)[:-1].cpu().numpy()
+        self.nearest += int((own > hardest).sum())
+        self.samples += len(labels)
 
 
 def _impostor_pairs(labels: Tensor) -> int:

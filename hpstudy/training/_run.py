@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hpstudy.data import augment, batches
-from hpstudy.losses import STATISTICS, HeadOutput
-from hpstudy.models import build_model
+from hpstudy.data import batches
+from hpstudy.losses import STATISTICS, CosineHead, HeadOutput
 from hpstudy.record import AttemptWriter, StudyFolder, TrialRequest, TrialResult, write_atomically
 from hpstudy.seeds import derive_seed
 from hpstudy.spec import TrialSettings
@@ -23,18 +22,10 @@ from hpstudy.theory import implied_posterior
 from hpstudy.training._devices import autocast_dtype, describe_device, peak_memory_mb
 from hpstudy.training._divergence import find_divergence
 from hpstudy.training._heads import build_trial_head
-from hpstudy.training._judging import (
-    HISTOGRAM_BINS,
-    Objective,
-    angle_histograms,
-    embed,
-    geometry,
-    judge,
-    judge_replicates,
-)
+from hpstudy.training._judging import AngleCounts, Objective, geometry, judge, judge_replicates, plane
 from hpstudy.training._optimisation import make_optimizer, make_schedule
 from hpstudy.training._ring import StepRing
-from hpstudy.training._trial_data import TrialData
+from hpstudy.training._trial_data import TrialData, embed
 
 _RING_STEPS = {"cpu": 32, "cuda": 256}
 _HISTOGRAM_BATCHES = 4
@@ -87,14 +78,8 @@ class TrialRun:
         self._device = device
         self._objective = objective
         training = settings.training
-        self._steps_per_epoch = len(data.train_labels) // training.batch_size
-        self._model = build_model(
-            settings.model,
-            channels=data.channels,
-            image_size=data.image_size,
-            generator=_generator(request.seed, "model"),
-        ).to(device)
-        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._steps_per_epoch = training.steps_per_epoch or len(data.shown) // training.batch_size
+        self._model = data.build_model(settings.model, _generator(request.seed, "model"))
         self._head = build_trial_head(
             settings.head,
             num_classes=data.num_classes,
@@ -102,6 +87,8 @@ class TrialRun:
             generator=_generator(request.seed, "head"),
             classes_at_once=training.classes_at_once,
         ).to(device)
+        if isinstance(self._head, CosineHead):
+            data.start(self._model, self._head.weight)
         self._parameters = [*self._model.parameters(), *self._head.parameters()]
         self._optimizer = make_optimizer(training.optimizer, self._parameters)
         self._schedule = make_schedule(
@@ -128,14 +115,13 @@ class TrialRun:
         self._model.train()
         self._head.train()
         with _seeded(derive_seed(self._request.seed, "step", epoch), self._device):
-            rows, histograms = self._train(epoch)
+            rows, angles = self._train(epoch)
         divergence = find_divergence(rows)
         if divergence is not None:
             rows = {name: values[: divergence.row + 1] for name, values in rows.items()}
             metrics = {}
         else:
-            held_out = embed(self._model, self._data.val_images)
-            metrics = judge(held_out, self._data.val_labels, self._objective, "val")
+            metrics = self._validate()
         self._epoch = epoch
         self._spent["wall_s"] += time.perf_counter() - wall
         self._spent["cpu_s"] += time.process_time() - cpu
@@ -147,9 +133,10 @@ class TrialRun:
                 "epoch": epoch,
                 "step": int(rows["step"][-1]),
                 "train_loss": float(np.mean(rows["loss"])),
+                "train_accuracy": angles.accuracy,
                 **metrics,
-                "theta_target_histogram": histograms[0].tolist(),
-                "theta_nontarget_histogram": histograms[1].tolist(),
+                "theta_target_histogram": angles.target.tolist(),
+                "theta_nontarget_histogram": angles.nontarget.tolist(),
             },
             None if done else lambda path: self._save(path, metrics),
         )
@@ -169,28 +156,35 @@ class TrialRun:
     def _going_on(self, metrics: Mapping[str, float]) -> EpochReport:
         return EpochReport(
             epoch=self._epoch,
-            objective=metrics[self._objective.name],
+            objective=metrics.get(self._objective.name, math.nan),
             ended=False,
             result=self._result("pruned", metrics, cause=f"stopped early after epoch {self._epoch}"),
         )
 
-    def _train(self, epoch: int) -> tuple[dict[str, NDArray[Any]], tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    def _validate(self) -> dict[str, float]:
+        """The validation metrics; none where the study holds nothing out."""
+        if (held_out := self._data.val) is None:
+            return {}
+        return judge(embed(self._model, held_out.images), held_out.labels, self._objective, "val")
+
+    def _train(self, epoch: int) -> tuple[dict[str, NDArray[Any]], AngleCounts]:
         """Runs the steps of an epoch, stopping where a drained buffer shows a non-finite value."""
         ring = StepRing(("loss", *STATISTICS, "grad_norm"), _RING_STEPS[self._device.type], self._device)
         noise = _generator(self._request.seed, "augment", epoch)
         training = self._settings.training
-        plan = batches(len(self._data.train_labels), training.batch_size, epoch, self._request.seed).to(self._device)
+        order = batches(
+            len(self._data.shown), training.batch_size, epoch, self._request.seed, steps=training.steps_per_epoch
+        )
+        plan = self._data.shown[order.to(self._device)]
         chunks: list[dict[str, NDArray[Any]]] = []
         rates: list[float] = []
-        histograms = (np.zeros(HISTOGRAM_BINS, np.int64), np.zeros(HISTOGRAM_BINS, np.int64))
+        angles = AngleCounts.none()
         begun = time.perf_counter()
         for position, index in enumerate(plan):
             rates.append(float(self._schedule.get_last_lr()[0]))
             output = self._forward(index, noise)
             if position >= len(plan) - _HISTOGRAM_BATCHES:  # before the step, which changes the prototypes
-                labels = self._data.train_labels[index]
-                for total, counts in zip(histograms, angle_histograms(output.cosine_blocks(), labels), strict=True):
-                    total += counts
+                angles.add(output.cosine_blocks(), self._data.train_labels[index])
             grad_norm = self._update(output)
             ring.push({"loss": output.loss, **output.statistics, "grad_norm": grad_norm})
             del output  # with its cosines, before the next ones are computed
@@ -211,13 +205,12 @@ class TrialRun:
         rows["epoch"] = np.full(steps, epoch, np.int32)
         rows["lr"] = np.asarray(rates[:steps], np.float32)
         rows["implied_p_w"] = _implied_posterior(self._data.num_classes, rows["s"])
-        return rows, histograms
+        return rows, angles
 
     def _forward(self, index: Tensor, noise: torch.Generator) -> HeadOutput:
-        images = augment(self._data.train_images[index], self._settings.data.augment, noise)
-        images = images.contiguous(memory_format=torch.channels_last)
+        batch = self._data.batch(index, noise)
         with torch.autocast(self._device.type, dtype=self._autocast, enabled=self._autocast is not None):
-            embeddings = self._model(images)
+            embeddings = self._model(batch)
         output: HeadOutput = self._head(embeddings, self._data.train_labels[index])
         return output
 
@@ -237,12 +230,16 @@ class TrialRun:
         if not all(bool(torch.isfinite(parameter).all()) for parameter in self._parameters):
             cause = f"weights became non-finite in the last update, step {self._epoch * self._steps_per_epoch}"
             return self._result("diverged", {}, cause=cause, diverged_step=self._epoch * self._steps_per_epoch)
-        groups = {**metrics, **geometry(self._model, self._head, self._data)}
+        embeddings = self._data.embed_training(self._model)
+        groups = {**metrics, **geometry(self._head, embeddings, self._data)}
+        self._study.keep_plane(self._request.trial_id, plane(self._head, embeddings, self._data))
+        if self._request.judged and (held_out := self._data.test) is not None:
+            seen = embed(self._model, held_out.images)
+            groups |= judge(seen, held_out.labels, self._objective, "test")
+            if self._request.phase == "confirm":
+                replicates = judge_replicates(seen, held_out.labels, self._objective, "test")
+                self._study.keep_evaluations(self._request.trial_id, replicates)
         if self._request.phase == "confirm":
-            held_out = embed(self._model, self._data.test_images)
-            groups |= judge(held_out, self._data.test_labels, self._objective, "test")
-            replicates = judge_replicates(held_out, self._data.test_labels, self._objective, "test")
-            self._study.keep_evaluations(self._request.trial_id, replicates)
             kept = self._study.keep_file(self._request.trial_id, "weights.pt")
             weights = {"model": self._model.state_dict(), "head": self._head.state_dict()}
             write_atomically(kept, lambda path: _save_torch(weights, path))
@@ -273,14 +270,19 @@ class TrialRun:
             diverged_step=diverged_step,
             epochs=self._epoch,
             steps=self._epoch * self._steps_per_epoch if diverged_step < 0 else diverged_step,
-            objective=groups.get(self._objective.name, self._objective.chance),
+            objective=groups.get(self._objective.name, self._objective.chance if self._data.val else math.nan),
             samples_per_s=self._samples / max(self._spent["wall_s"], 1e-9),
             attempt=self._writer.attempt,
             device=describe_device(self._device),
             started_at=self._started_at,
             ended_at=time.time(),
-            groups={**self._request.values(), **groups, **costs},
+            groups={**self._request.values(), **self._shaped(), **groups, **costs},
         )
+
+    def _shaped(self) -> dict[str, float]:
+        """What was done to the training set on purpose."""
+        data = self._settings.data
+        return {"data/label_noise": data.label_noise, "data/imbalance": data.imbalance}
 
     def _save(self, path: Path, metrics: Mapping[str, float]) -> None:
         _save_torch(

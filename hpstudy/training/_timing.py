@@ -1,6 +1,5 @@
 """How long a trial takes on this machine, from a few of its steps."""
 
-import copy
 import math
 import time
 from collections.abc import Callable
@@ -13,14 +12,13 @@ from torch import nn
 
 from hpstudy.evaluation import verification
 from hpstudy.exceptions import InputError
-from hpstudy.models import build_model
 from hpstudy.record import StudyFolder, TrialRequest
 from hpstudy.spec import TrialSettings
 from hpstudy.training._devices import peak_memory_mb
 from hpstudy.training._heads import build_trial_head
-from hpstudy.training._judging import Objective, embed, judge_replicates
+from hpstudy.training._judging import Objective, judge_replicates
 from hpstudy.training._run import TrialRun
-from hpstudy.training._trial_data import TrialData
+from hpstudy.training._trial_data import HeldOut, ImageData, TrialData, embed
 
 _HELD_OUT = 4096
 _SCHEDULING = Path("/proc/thread-self/schedstat")
@@ -87,9 +85,9 @@ def time_trial(
     begun, began_at = time.perf_counter(), _now()
     deadline = begun + budget_s
     batch = settings.training.batch_size
-    steps_per_epoch = len(data.train_labels) // batch
-    if not steps_per_epoch:
-        raise InputError(f"training.batch_size {batch} is more than the {len(data.train_labels)} training images")
+    if batch > len(data.shown):
+        raise InputError(f"training.batch_size {batch} is more than the {len(data.shown)} training samples")
+    steps_per_epoch = settings.training.steps_per_epoch or len(data.shown) // batch
     small = _held_out(data, objective)
     model, head = _build(settings, data, device)
     rates = _Rates.measured(model, small, objective, device)
@@ -97,14 +95,14 @@ def time_trial(
     trial = _ShortTrial(settings, small, device, objective, scratch)
     steps = min(steps_per_epoch, _FEWEST_STEPS)
     few_s = trial.epoch_s(steps, epochs=2)
-    step_s = max(few_s - rates.judging_s(len(small.val_labels)), 1e-6) / steps
+    step_s = max(few_s - rates.judging_s(small.val), 1e-6) / steps
     affordable = int((deadline - time.perf_counter()) / 3 / step_s)
     more = min(steps_per_epoch, _MOST_STEPS, max(steps, affordable))
     epoch_s = trial.epoch_s(more, epochs=_EPOCHS, deadline=deadline)
     if more > steps:
         step_s = max(epoch_s - few_s, 1e-9) / (more - steps)
-    validation_s = rates.judging_s(len(data.val_labels))
-    epoch_s += (steps_per_epoch - more) * step_s + validation_s - rates.judging_s(len(small.val_labels))
+    validation_s = rates.judging_s(data.val)
+    epoch_s += (steps_per_epoch - more) * step_s + validation_s - rates.judging_s(small.val)
     return TrialTiming(
         steps_per_epoch=steps_per_epoch,
         timed_steps=more,
@@ -113,7 +111,7 @@ def time_trial(
         epoch_s=epoch_s,
         validation_s=validation_s,
         geometry_s=rates.embedding_s * len(data.train_labels) + rates.pair_s * data.num_classes**2,
-        test_s=rates.judging_s(len(data.test_labels)) + rates.resampled_s * len(data.test_labels) ** 2,
+        test_s=rates.test_s(data.test),
         heads_s=heads_s,
         weights_bytes=sum(_bytes(part) for part in (model, head)),
         checkpoint_bytes=trial.checkpoint_bytes,
@@ -132,16 +130,23 @@ class _Rates:
 
     @classmethod
     def measured(cls, model: nn.Module, data: TrialData, objective: Objective, device: torch.device) -> "_Rates":
-        images, labels = data.val_images, data.val_labels
+        embedding_s = _timed(lambda: data.embed_training(model), device, 2) / len(data.train_labels)
+        if data.val is None:
+            return cls(embedding_s, 0.0, 0.0)
+        images, labels = data.val.images, data.val.labels
         embeddings = embed(model, images)
         fars = objective.fars(labels)
-        embedding_s = _timed(lambda: embed(model, images), device, 2)
         verification_s = _timed(lambda: verification(embeddings, labels, fars=fars, block_size=512), device, 2)
         resampling_s = _timed(lambda: judge_replicates(embeddings, labels, objective, "val"), device, 1)
-        return cls(embedding_s / len(labels), verification_s / len(labels) ** 2, resampling_s / len(labels) ** 2)
+        return cls(embedding_s, verification_s / len(labels) ** 2, resampling_s / len(labels) ** 2)
 
-    def judging_s(self, images: int) -> float:
+    def judging_s(self, held_out: HeldOut | None) -> float:
+        images = 0 if held_out is None else len(held_out.labels)
         return self.embedding_s * images + self.pair_s * images**2
+
+    def test_s(self, held_out: HeldOut | None) -> float:
+        images = 0 if held_out is None else len(held_out.labels)
+        return self.judging_s(held_out) + self.resampled_s * images**2
 
 
 class _ShortTrial:
@@ -164,14 +169,10 @@ class _ShortTrial:
         request = TrialRequest(
             arm="probe", condition="default", phase="search", search_seed=0, number=self._number, seed=0, params={}
         )
-        training = self._settings.training.model_copy(update={"epochs": epochs + 1})
+        training = self._settings.training.model_copy(update={"epochs": epochs + 1, "steps_per_epoch": steps})
         settings = self._settings.model_copy(update={"training": training})
-        data = copy.copy(self._data)
-        images = steps * training.batch_size
-        chosen = torch.linspace(0, len(data.train_labels) - 1, images, device=self._device).round().long()
-        data.train_images, data.train_labels = data.train_images[chosen], data.train_labels[chosen]
         begun = _now()
-        run = TrialRun(request, settings, self._folder, data, self._device, self._objective)
+        run = TrialRun(request, settings, self._folder, self._data, self._device, self._objective)
         self.setup_s = _now() - begun
         taken: list[float] = []
         for _ in range(epochs):
@@ -191,22 +192,18 @@ class _ShortTrial:
 
 def _held_out(data: TrialData, objective: Objective) -> TrialData:
     """The data with fewer validation images, where there are many and fewer resolve the objective."""
-    if len(data.val_labels) <= _HELD_OUT:
+    if not isinstance(data, ImageData) or data.val is None or len(data.val.labels) <= _HELD_OUT:
         return data
-    small = copy.copy(data)
-    small.val_images, small.val_labels = data.val_images[:_HELD_OUT], data.val_labels[:_HELD_OUT]
+    few = data.val.first(_HELD_OUT)
     try:
-        objective.check(small.val_labels)
+        objective.check(few.labels)
     except InputError:
         return data
-    return small
+    return data.with_validation(few)
 
 
 def _build(settings: TrialSettings, data: TrialData, device: torch.device) -> tuple[nn.Module, nn.Module]:
-    generator = torch.Generator().manual_seed(0)
-    model = build_model(settings.model, channels=data.channels, image_size=data.image_size, generator=generator)
-    model = model.to(device)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = data.build_model(settings.model, torch.Generator().manual_seed(0))
     return model, _build_head(settings, data, device)
 
 

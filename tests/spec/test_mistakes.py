@@ -106,7 +106,7 @@ SINGLE = {
     + "search:\n  sampler: grid\n  trials: 2\n": (9, "search.trials", "at least 7 trials (a 7, b 3, c 3), but got 2"),
     arm("loss: cosface, search: {s: {log: [2, 64]}, m: {linear: [0, 0.6]}}")
     + "search: {sampler: grid, trials: 3, paper_defaults: false}\n": (5, "search.trials", "at least 4 trials (a 4)"),
-    f"{GOOD}model: {{name: convent}}\n": (5, "model.name", "did you mean 'convnet'? (known: convnet, or package.mod"),
+    f"{GOOD}model: {{name: convent}}\n": (5, "model.name", "did you mean 'convnet'? (known: convnet, free, or pack"),
     f"{GOOD}data: {{source: glyhps}}\n": (5, "data.source", "did you mean 'glyphs'? (known: glyphs, digits"),
     # data
     f"{GOOD}data: {{source: folder}}\n": (5, "data.source", "source folder needs data.path"),

@@ -60,11 +60,11 @@ def test_of_many_held_out_images_some_are_judged(tmp_path: Path, monkeypatch: py
     data = load_trial_data(settings_of(64)[0].data, tmp_path / "datasets", torch.device("cpu"))
     monkeypatch.setattr(timing, "_HELD_OUT", 300)
     objective = Objective(name="val/tar_at_far_1e-2")
-    assert len(timing._held_out(data, objective).val_labels) == 300
-    assert len(data.val_labels) > 500
+    assert len(timing._held_out(data, objective).val.labels) == 300
+    assert len(data.val.labels) > 500
     assert timing._held_out(data, Objective(name="val/tar_at_far_1e-6")) is data
 
 
 def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"batch_size 2000 is more than the 7\d\d training images"):
+    with pytest.raises(InputError, match=r"batch_size 2000 is more than the 7\d\d training samples"):
         timed(settings_of(2000), tmp_path)

@@ -315,16 +315,16 @@ plain_softmax = Plain
 
 def test_an_objective_that_the_pairs_cannot_resolve_is_refused(data: TrialData) -> None:
     with pytest.raises(InputError, match=r"a FAR of 1e-06 must be at least 1 / the number of impostor pairs, 1/17280"):
-        Objective(name="val/tar_at_far_1e-6").check(data.val_labels)
-    OBJECTIVE.check(data.val_labels)
+        Objective(name="val/tar_at_far_1e-6").check(data.val.labels)
+    OBJECTIVE.check(data.val.labels)
 
 
 def test_every_metric_among_several_objectives_is_measured_and_costs_need_none(data: TrialData) -> None:
     several = Objective.of(("val/tar_at_far_1e-2", "cost/cpu_s", "val/tar_at_far_5e-3"))
     assert several == Objective(name="val/tar_at_far_1e-2", others=("val/tar_at_far_5e-3",))
-    assert several.fars(data.val_labels) == (1e-2, 5e-3, 1e-3, 1e-4)
+    assert several.fars(data.val.labels) == (1e-2, 5e-3, 1e-3, 1e-4)
     with pytest.raises(InputError, match=r"search\.objective val/tar_at_far_1e-06: a FAR of 1e-06"):
-        Objective.of(("val/tar_at_far_1e-2", "val/tar_at_far_1e-06")).check(data.val_labels)
+        Objective.of(("val/tar_at_far_1e-2", "val/tar_at_far_1e-06")).check(data.val.labels)
 
 
 def test_rows_are_plain_text_safe(study: Study, folder: StudyFolder, data: TrialData) -> None:
