@@ -7,13 +7,15 @@ otherwise, and impossible input raises InputError with the parameter, the value 
 """
 
 from hpstudy.theory._adacos import (
-    FixedPoints,
     adacos_collapse_limit,
     adacos_cosine_spread_limit,
     adacos_fixed_points,
     adacos_fixed_scale,
 )
+from hpstudy.theory._adacos_noise import adacos_geometric_fixed_points, adacos_noisy_fixed_points, adacos_outcome
 from hpstudy.theory._code_solver import SphericalCode, solve_spherical_code
+from hpstudy.theory._decision import DECISION_MARGINS, decision_boundary, softmax_boundary
+from hpstudy.theory._fixed_points import FixedPoints
 from hpstudy.theory._inflection import adacos_exact_scale, steepest_angle
 from hpstudy.theory._kernel import log_kernel_mean
 from hpstudy.theory._margin_bounds import (
@@ -36,10 +38,12 @@ from hpstudy.theory._scale_bounds import (
     l2softmax_scale_bound,
     margin_loss_bound,
     normface_loss_bound,
+    scale_bound_of_log_odds,
 )
 from hpstudy.theory._sphereface2 import sphereface2_bias, sphereface2_posterior
 
 __all__ = [
+    "DECISION_MARGINS",
     "FixedPoints",
     "MarginKind",
     "MarginOptimum",
@@ -49,11 +53,15 @@ __all__ = [
     "adacos_exact_scale",
     "adacos_fixed_points",
     "adacos_fixed_scale",
+    "adacos_geometric_fixed_points",
+    "adacos_noisy_fixed_points",
+    "adacos_outcome",
     "arcface_lower_margin",
     "arcface_margin_upper_bound",
     "cosface_lower_margin",
     "cosface_margin_bound",
     "cosface_scale_bound",
+    "decision_boundary",
     "dimension_aware_scale_bound",
     "implied_posterior",
     "joint_scale_bound",
@@ -64,6 +72,8 @@ __all__ = [
     "margin_upper_bound",
     "normface_loss_bound",
     "right_angle_posterior",
+    "scale_bound_of_log_odds",
+    "softmax_boundary",
     "solve_spherical_code",
     "sphereface2_bias",
     "sphereface2_posterior",

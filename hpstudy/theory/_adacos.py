@@ -1,19 +1,15 @@
 """AdaCos: its fixed scale, and where the dynamic rule comes to rest."""
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hpstudy.theory import _checks as checks
 from hpstudy.theory._checks import Floats
+from hpstudy.theory._fixed_points import FixedPoints, crossings, one_less_cosine
 from hpstudy.theory._kernel import kernel_gap
-from hpstudy.theory._roots import bisect
-
-_GOLDEN = (math.sqrt(5) - 1) / 2
-_COSINE_IS_ONE = 2.0**-53
 
 
 @overload
@@ -61,15 +57,6 @@ def adacos_collapse_limit(num_classes: ArrayLike) -> float | Floats:
     return checks.as_given((count - 1) / count * np.log(count - 1))
 
 
-class FixedPoints(NamedTuple):
-    """Where s ↦ log B(s) / cos θ meets itself; both are None where it does not and s grows without limit."""
-
-    stable: float | None
-    """The scale at which the rule comes to rest when started below `unstable`."""
-    unstable: float | None
-    """The scale above which it runs away; None where there is none, as at θ = 0."""
-
-
 def adacos_fixed_points(num_classes: int, dim: int, theta: float) -> FixedPoints:
     """The fixed points of the dynamic AdaCos rule among evenly spread classes: s·cos θ = log(C−1) + log A_K(s).
 
@@ -91,49 +78,14 @@ def adacos_fixed_points(num_classes: int, dim: int, theta: float) -> FixedPoints
     """
     log_rest = math.log(checks.count("num_classes", num_classes, 2) - 1)
     dims = np.asarray(checks.count("dim", dim, 2), dtype=np.float64)
-    angle = min(checks.number("theta", checks.angles("theta", theta)), math.pi / 4)
-    one_less_cosine = 2 * math.sin(angle / 2) ** 2
-    if one_less_cosine < _COSINE_IS_ONE:
-        one_less_cosine = 0.0
+    less = one_less_cosine(checks.number("theta", checks.angles("theta", theta)))
 
     def surplus(scale: Floats) -> Floats:
-        """s·cos θ − log(C−1) − log A_K(s): concave, and not positive at 0."""
-        return np.asarray(kernel_gap(dims, scale) - scale * one_less_cosine - log_rest)
+        """s·cos θ − log(C−1) − log A_K(s)."""
+        return np.asarray(kernel_gap(dims, scale) - scale * less - log_rest)
 
-    def root(low: float, high: float, *, rising: bool) -> float:
-        function = surplus if rising else lambda scale: -surplus(scale)
-        return float(bisect(function, np.asarray(low), np.asarray(high)))
-
-    if one_less_cosine == 0:
-        high = 1.0
-        while surplus(np.asarray(high)) < 0:
-            high *= 2
-        return FixedPoints(root(log_rest, high, rising=True) if log_rest > 0 else 0.0, None)
-
-    peak = _peak(lambda scale: float(surplus(np.asarray(scale))))
-    if surplus(np.asarray(peak)) < 0:
-        return FixedPoints(None, None)
-    beyond = 2 * peak
-    while surplus(np.asarray(beyond)) >= 0:
-        beyond *= 2
     # log A_K ≥ 0, so that no root lies below log(C−1).
-    stable = root(log_rest, peak, rising=True) if log_rest > 0 else 0.0
-    return FixedPoints(stable, root(peak, beyond, rising=False))
-
-
-def _peak(function: Callable[[float], float]) -> float:
-    """Where a concave function that ends up falling is largest on s > 0, to half the digits (golden section)."""
-    high = 1.0
-    while function(2 * high) > function(high):
-        high *= 2
-    low, high = 0.0, 2 * high
-    for _ in range(100):
-        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        if function(left) < function(right):
-            low = left
-        else:
-            high = right
-    return (low + high) / 2
+    return crossings(surplus, log_rest, start_is_root=log_rest == 0, falls=less > 0)
 
 
 @overload

@@ -15,7 +15,7 @@ from hpstudy.theory._roots import bisect, bracket
 
 def _log_odds(num_classes: Floats, posterior: Floats) -> Floats:
     """ln((C−1)P/(1−P)) without rounding 1 − P."""
-    return np.log(num_classes - 1) + np.log(posterior) - np.log1p(-posterior)
+    return np.log(num_classes - 1) + (np.log(posterior) - np.log1p(-posterior))
 
 
 @overload
@@ -28,7 +28,8 @@ def cosface_scale_bound(num_classes: ArrayLike, posterior: ArrayLike) -> float |
     CosFace (Wang et al., CVPR 2018, arXiv:1801.09414), eq. 6. A necessary condition: s ≥ bound(min_i P_i) holds for any
     unit prototypes, whatever K. It is attained by the simplex alone, so only for C ≤ K+1; `dimension_aware_scale_bound`
     is sharper in few dimensions, and `joint_scale_bound` knows of the margin, which this bound ignores. Below
-    P_W = 1/C the bound is negative: every scale will do.
+    P_W = 1/C the bound is negative: every scale will do. `scale_bound_of_log_odds` is the same where P_W is too near to
+    1 to be a number.
 
     Args:
         num_classes: Number of classes C.
@@ -40,8 +41,33 @@ def cosface_scale_bound(num_classes: ArrayLike, posterior: ArrayLike) -> float |
     Raises:
         InputError: If `num_classes` is not a whole number of at least 2 or `posterior` is not in (0, 1).
     """
-    count, wanted = checks.classes(num_classes), checks.posteriors(posterior)
-    return checks.as_given((count - 1) / count * _log_odds(count, wanted))
+    wanted = checks.posteriors(posterior)
+    return scale_bound_of_log_odds(num_classes, np.log(wanted) - np.log1p(-wanted))
+
+
+@overload
+def scale_bound_of_log_odds(num_classes: float, log_odds: float) -> float: ...
+@overload
+def scale_bound_of_log_odds(num_classes: ArrayLike, log_odds: ArrayLike) -> Floats: ...
+def scale_bound_of_log_odds(num_classes: ArrayLike, log_odds: ArrayLike) -> float | Floats:
+    """CosFace's bound on s by the log odds of P_W: s ≥ (C−1)/C·(ln(C−1) + ln(P_W/(1−P_W))).
+
+    `cosface_scale_bound` (CosFace, eq. 6) of P_W = 1/(1 + e^{−log_odds}). At the scales that are in use P_W is 1 to all
+    digits, its log odds s·cos θ_y − ln Σ_{j≠y} e^{s cos θ_j} are not, so that the bound can be held against any trial.
+
+    Args:
+        num_classes: Number of classes C.
+        log_odds: ln(P_W/(1−P_W)) in nats, of either sign.
+
+    Returns:
+        The bound on s (dimensionless), in the broadcast shape of the arguments; not positive for log odds of at most
+        −ln(C−1), which every scale gives.
+
+    Raises:
+        InputError: If `num_classes` is not a whole number of at least 2 or `log_odds` is not finite.
+    """
+    count, odds = checks.classes(num_classes), checks.finite("log_odds", log_odds)
+    return checks.as_given((count - 1) / count * (np.log(count - 1) + odds))
 
 
 @overload

@@ -54,10 +54,15 @@ SOUND = {
     "dim": 4,
     "posterior": 0.9,
     "scale": 8.0,
+    "log_odds": 2.0,
     "margin": 0.3,
     "theta": 0.5,
     "log_b": 2.0,
     "neighbour_angle": 0.7,
+    "noise": 0.1,
+    "cosine": 0.9,
+    "theta1": 0.5,
+    "norm_ratio": 2.0,
 }
 FUNCTIONS = {
     "adacos_collapse_limit": ["num_classes"],
@@ -65,6 +70,9 @@ FUNCTIONS = {
     "adacos_exact_scale": ["num_classes", "theta"],
     "adacos_fixed_points": ["num_classes", "dim", "theta"],
     "adacos_fixed_scale": ["num_classes"],
+    "adacos_geometric_fixed_points": ["num_classes", "dim", "theta", "noise", "cosine"],
+    "adacos_noisy_fixed_points": ["num_classes", "dim", "theta", "noise", "cosine"],
+    "adacos_outcome": ["num_classes", "dim", "theta", "noise", "cosine"],
     "arcface_lower_margin": ["neighbour_angle"],
     "arcface_margin_upper_bound": ["num_classes", "dim"],
     "cosface_lower_margin": ["neighbour_angle"],
@@ -80,6 +88,8 @@ FUNCTIONS = {
     "margin_upper_bound": ["num_classes", "dim"],
     "normface_loss_bound": ["num_classes", "scale"],
     "right_angle_posterior": ["theta", "num_classes", "scale"],
+    "scale_bound_of_log_odds": ["num_classes", "log_odds"],
+    "softmax_boundary": ["theta1", "norm_ratio"],
     "sphereface2_bias": ["num_classes", "scale", "margin"],
     "sphereface2_posterior": ["theta", "num_classes", "scale", "margin"],
     "sphereface_lower_margin": ["num_classes"],
@@ -93,25 +103,35 @@ IMPOSSIBLE = {
     "dim": [*NEVER, 1, 0, -3, 2.5],
     "posterior": [*NEVER, 0, 1, -0.1, 1.5],
     "scale": NEVER,
+    "log_odds": NEVER,
     "margin": [*NEVER, -0.1],
     "theta": [*NEVER, -0.1, 3.2],
     "log_b": NEVER,
     "neighbour_angle": [*NEVER, -0.1, 3.2],
+    "noise": [*NEVER, -0.1, 1.1],
+    "cosine": [*NEVER, -1.1, 1.1],
+    "theta1": [*NEVER, -0.1, 3.2],
+    "norm_ratio": [*NEVER, -0.1],
 }
 RANGES = {
     "num_classes": r"a whole number of at least [23]",
     "dim": r"a whole number of at least 2",
     "posterior": r"in \(0, 1\)",
     "scale": r"finite",
+    "log_odds": r"finite",
     "margin": r"(in \[0, 2\]|finite and at least 0)",
     "theta": r"in \[0, π\] \(rad\)",
     "log_b": r"finite",
     "neighbour_angle": r"in \[0, π\] \(rad\)",
+    "noise": r"in \[0, 1\]",
+    "cosine": r"in \[−1, 1\]",
+    "theta1": r"in \[0, π\] \(rad\)",
+    "norm_ratio": r"finite and at least 0",
 }
 
 
 def test_every_public_function_is_held_to_the_refusals():
-    elsewhere = {"solve_spherical_code"}
+    elsewhere = {"decision_boundary", "solve_spherical_code"}
     functions = {name for name in theory.__all__ if name.islower()}
     assert functions - elsewhere == set(FUNCTIONS)
 

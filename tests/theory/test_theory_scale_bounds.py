@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hpstudy.exceptions import InputError
 from hpstudy.theory import (
     cosface_scale_bound,
     dimension_aware_scale_bound,
@@ -15,6 +16,7 @@ from hpstudy.theory import (
     l2softmax_scale_bound,
     margin_loss_bound,
     normface_loss_bound,
+    scale_bound_of_log_odds,
 )
 
 CLASSES = st.integers(2, 10_000_000)
@@ -101,6 +103,25 @@ def test_normface_and_cosface_are_one_inequality(classes, posterior):
 @given(classes=CLASSES, posterior=POSTERIORS)
 def test_implied_posterior_inverts_the_scale_bound(classes, posterior):
     assert implied_posterior(classes, cosface_scale_bound(classes, posterior)) == pytest.approx(posterior, rel=1e-9)
+
+
+@given(classes=CLASSES, posterior=POSTERIORS)
+def test_bound_of_log_odds_is_cosface_of_the_posterior(classes, posterior):
+    odds = math.log(posterior) - math.log1p(-posterior)
+    assert scale_bound_of_log_odds(classes, odds) == pytest.approx(cosface_scale_bound(classes, posterior), abs=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1.0, 16.0, 64.0, 1000.0])
+def test_bound_of_log_odds_is_met_by_a_simplex_where_the_posterior_is_one_to_all_digits(scale):
+    # A simplex of 10: own cosine 1, all others −1/9.
+    odds = scale * 10 / 9 - math.log(9)
+    assert scale_bound_of_log_odds(10, odds) == pytest.approx(scale, rel=1e-12)
+    assert scale_bound_of_log_odds([10, 10], [odds, -math.log(9)]).tolist() == pytest.approx([scale, 0.0])
+
+
+def test_log_odds_must_be_finite():
+    with pytest.raises(InputError, match="log_odds must be finite, but got inf"):
+        scale_bound_of_log_odds(10, math.inf)
 
 
 @settings(deadline=None, max_examples=40)
