@@ -1,11 +1,14 @@
 """For all tests: no time limit on hypothesis examples (machines differ), a home of their own, studies to compare."""
 
 import hashlib
+import importlib.util
 import json
 import math
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,6 +38,30 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HPSTUDY_HOME", str(tmp_path / "hpstudy-runs"))
+
+
+@pytest.fixture(scope="session")
+def true() -> ModuleType:
+    """`true_geometry.py`: trials whose geometry is computed from true prototypes."""
+    return _loaded("analysis/audit/true_geometry.py")
+
+
+@pytest.fixture(scope="session")
+def planted() -> ModuleType:
+    """`scale_survey.py`: surveys of scales with a planted threshold."""
+    return _loaded("analysis/audit/scale_survey.py")
+
+
+def _loaded(place: str) -> ModuleType:
+    """A module of the tests; they are not packages, so it is loaded from its path."""
+    path = Path(__file__).parent / place
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

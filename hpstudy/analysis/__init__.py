@@ -7,7 +7,6 @@ from hpstudy.analysis._across import NO_TRIAL, Across, across
 from hpstudy.analysis._angles import STAGES, angle_histograms
 from hpstudy.analysis._arms import ArmKind, arm_kinds, conditions, margin_of, margin_unit, sets_own_scale
 from hpstudy.analysis._between import IDENTICAL, PAIRED, arms_across, between_studies, settings_words
-from hpstudy.analysis._bounds import bound_audit
 from hpstudy.analysis._cautions import cautions
 from hpstudy.analysis._comparability import differing_keys, shared_facts
 from hpstudy.analysis._compared import UNKNOWN, ComparedStudy, Place
@@ -38,9 +37,11 @@ from hpstudy.analysis._search import search_curve, search_points, settings_table
 from hpstudy.analysis._searches import RUNNING_BEST
 from hpstudy.analysis._statistics import Estimate, Interval, PairedTest, estimate, holm, paired_test, t_interval
 from hpstudy.analysis._surface import Surface, surface_summary, surfaces
+from hpstudy.analysis._survey_verdict import self_check_line, survey_verdict
 from hpstudy.analysis._trajectories import decimate, first_crossing, seed_band
 from hpstudy.analysis._verdict import Verdict, confirm_metric, verdict
 from hpstudy.analysis._words import hours_text, listed, p_text, points_text, scale_text, value_text
+from hpstudy.analysis.audit import Audit, Finding, bound_audit
 
 __all__ = [
     "ALL",
@@ -58,9 +59,11 @@ __all__ = [
     "UNKNOWN",
     "Across",
     "ArmKind",
+    "Audit",
     "ComparedStudy",
     "Estimate",
     "Evaluations",
+    "Finding",
     "Interval",
     "MetricName",
     "PairedTest",
@@ -132,6 +135,7 @@ __all__ = [
     "seed_band",
     "seeds_for_equivalence",
     "seeds_needed",
+    "self_check_line",
     "sets_own_scale",
     "settings_table",
     "settings_words",
@@ -141,6 +145,7 @@ __all__ = [
     "stopping_rungs",
     "surface_summary",
     "surfaces",
+    "survey_verdict",
     "t_interval",
     "tau_interval",
     "value_text",

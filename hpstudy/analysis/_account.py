@@ -33,9 +33,10 @@ class Account:
     search: pd.DataFrame = field(init=False)
     """Trials of searches and grids."""
     confirm: pd.DataFrame = field(init=False)
+    """Trials that count: those of the confirm phase; in a survey, which chooses nothing, all."""
 
     def __post_init__(self) -> None:
-        is_confirm = self.trials["phase"] == "confirm"
+        is_confirm = (self.trials["phase"] == "confirm") | self.study.is_survey
         object.__setattr__(self, "search", self.trials[~is_confirm])
         object.__setattr__(self, "confirm", self.trials[is_confirm])
 
@@ -65,7 +66,7 @@ class Account:
 
     def budget(self, arm: Arm) -> int:
         """Trials that one search of the arm is given."""
-        return len(arm.grid_points()) if arm.kind == "grid" else arm.search_trials(self.study.spec.search)
+        return len(self.study.listed_points(arm)) or arm.search_trials(self.study.spec.search)
 
 
 def read(reader: ReadTrial, trial_id: str) -> pd.DataFrame:

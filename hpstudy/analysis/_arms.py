@@ -22,6 +22,14 @@ def margin_of(loss: str) -> str:
     return margin if margin in MARGINS else ""
 
 
+def scale_of(loss: str) -> str:
+    """Name of the scale part of a loss, a catalogue name or `margin+scale`; empty if it has none or is unknown."""
+    if loss in LOSSES:
+        return LOSSES[loss].scale
+    scale = loss.split("+", 1)[-1]
+    return scale if scale in SCALES else ""
+
+
 def margin_unit(loss: str) -> str:
     """Unit of the loss's m (`cosine`, `rad`, `factor`, …), empty where it has none."""
     part = LOSSES.get(loss) or MARGINS.get(margin_of(loss))
@@ -31,7 +39,7 @@ def margin_unit(loss: str) -> str:
 
 def sets_own_scale(loss: str) -> bool:
     """Whether the scale follows from a rule or is learned, so that there is no s to search for."""
-    scale = SCALES.get(LOSSES[loss].scale if loss in LOSSES else loss.split("+", 1)[-1])
+    scale = SCALES.get(scale_of(loss))
     return scale is not None and scale.sets_itself
 
 

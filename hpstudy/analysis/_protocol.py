@@ -8,7 +8,7 @@ from hpstudy.analysis._account import Account, ReadTrial, nothing_kept
 from hpstudy.analysis._protocol_choice import chosen_by_validation, judged_once
 from hpstudy.analysis._protocol_data import fars_resolved, file_came_first, identities_disjoint
 from hpstudy.analysis._protocol_fairness import adaptive_charged, equal_budgets, fields_shared, searches_repeated
-from hpstudy.analysis._protocol_seeds import same_start, seeds_fresh
+from hpstudy.analysis._protocol_seeds import same_start, seeds_complete, seeds_fresh
 from hpstudy.analysis._protocol_stopping import stopped_within
 from hpstudy.spec import Study
 
@@ -26,6 +26,21 @@ _RULES: Mapping[str, Callable[[Account], tuple[str, str]]] = {
     "Every FAR is resolved by the impostor pairs": fars_resolved,
     "The study file was fixed before the first trial": file_came_first,
 }
+
+_SURVEY_RULES: Mapping[str, Callable[[Account], tuple[str, str]]] = {
+    "Test identities are judged once": judged_once,
+    "Every point is trained on every seed": seeds_complete,
+    **{
+        rule: _RULES[rule]
+        for rule in (
+            "A seed gives every arm the same initial weights and batches",
+            "Train, validation and test identities are disjoint",
+            "Every FAR is resolved by the impostor pairs",
+            "The study file was fixed before the first trial",
+        )
+    },
+}
+"""What is left where nothing is chosen and no arm is compared with another."""
 
 
 def protocol_checks(
@@ -50,5 +65,6 @@ def protocol_checks(
         seen in, and `evidence` says what is missing); `evidence`, in words with counts.
     """
     account = Account(study=study, trials=trials, sessions=sessions, epochs=epochs, trajectory=trajectory)
-    rows = [(rule, *check(account)) for rule, check in _RULES.items()]
+    rules = _SURVEY_RULES if study.is_survey else _RULES
+    rows = [(rule, *check(account)) for rule, check in rules.items()]
     return pd.DataFrame(rows, columns=["rule", "held", "evidence"])

@@ -13,23 +13,29 @@ _SKEW_S = 1.0
 
 
 def judged_once(account: Account) -> Finding:
-    """Test metrics are in confirm trials only, one row each."""
-    trials, confirm = account.trials, account.confirm
+    """Test metrics are in trials that count only, one row each."""
+    trials, confirm, survey = account.trials, account.confirm, account.study.is_survey
+    kind = "trial" if survey else "confirm trial"
+    places = [condition.id for condition in account.study.conditions() if condition.data.identities.test]
+    if not places:
+        return not_applicable("no test identities in this survey")
     columns = [column for column in trials if str(column).startswith("test/")]
     measured = trials[columns].notna().any(axis=1)
-    ended = confirm[confirm["status"] == "completed"]
+    ended = confirm[(confirm["status"] == "completed") & confirm["condition"].isin(places)]
     if not measured.any() and ended.empty:
-        return not_applicable("no confirm trial has ended")
-    early = trials.loc[measured & (trials["phase"] != "confirm"), "trial_id"].to_list()
+        return not_applicable(f"no {kind} has ended")
+    early = trials.loc[measured & ~trials.index.isin(confirm.index), "trial_id"].to_list()
     missing = ended.loc[~measured[ended.index], "trial_id"].to_list()
-    twice = confirm.loc[confirm.duplicated([*LANE, "seed"]), "trial_id"].to_list()
+    twice = confirm.loc[confirm.duplicated([*LANE, "phase", "number", "seed"]), "trial_id"].to_list()
     return finding(
         [
             *of_them(early, f"{counted(len(early), 'trial')} of a search saw the test identities"),
-            *of_them(missing, f"{counted(len(missing), 'confirm trial')} completed without being judged on them"),
-            *of_them(twice, f"{counted(len(twice), 'confirm trial')} repeated an arm, point and seed"),
+            *of_them(missing, f"{counted(len(missing), kind)} completed without being judged on them"),
+            *of_them(twice, f"{counted(len(twice), kind)} repeated an arm, point and seed"),
         ],
-        f"{counted(len(ended), 'completed confirm trial')} judged on them, each once; "
+        f"{counted(len(ended), 'completed trial')} of a survey judged on them, each once; it chooses nothing by them"
+        if survey
+        else f"{counted(len(ended), 'completed confirm trial')} judged on them, each once; "
         f"none of {counted(len(account.search), 'search trial')}",
     )
 

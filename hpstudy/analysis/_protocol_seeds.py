@@ -39,6 +39,31 @@ def seeds_fresh(account: Account) -> Finding:
     )
 
 
+def seeds_complete(account: Account) -> Finding:
+    """In a survey every listed point has one trial for each seed of the study file."""
+    study = account.study
+    if account.unfinished:
+        return not_applicable(f"the survey is unfinished ({account.unfinished})")
+    seeds = set(study.spec.search.seeds)
+    short = [
+        f"{arm.name} in {condition.id}, point {number}"
+        for condition in study.conditions()
+        for arm in study.arms
+        for number in range(len(study.listed_points(arm)))
+        if set(_of_point(account, condition.id, arm.name, number)["seed"]) != seeds
+    ]
+    points = len(account.trials.drop_duplicates(["condition", "arm", "number"]))
+    return finding(
+        of_them(short, f"{counted(len(short), 'point')} without a trial of every seed"),
+        f"{counted(len(seeds), 'seed')} ({_span(sorted(seeds))}) for each of {counted(points, 'point')}",
+    )
+
+
+def _of_point(account: Account, condition: str, arm: str, number: int) -> pd.DataFrame:
+    trials = account.trials
+    return trials[(trials["condition"] == condition) & (trials["arm"] == arm) & (trials["number"] == number)]
+
+
 def _span(seeds: list[int]) -> str:
     if len(seeds) > 3 and seeds[-1] - seeds[0] == len(seeds) - 1:
         return f"{seeds[0]} to {seeds[-1]}"

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis._arms import margin_of
+from hpstudy.analysis.audit._prototype_laws import POSTERIOR_ROUNDING, below_scale_bounds
 from hpstudy.theory import (
     cosface_margin_bound,
     cosface_scale_bound,
@@ -14,9 +15,6 @@ from hpstudy.theory import (
     margin_upper_bound,
 )
 
-_POSTERIOR_ROUNDING = 2.0**-20
-"""The posterior is computed in float32; nearer to 1 than this it can't be told from 1."""
-_RELATIVE_ROUNDING = 1e-4
 _MEASURED = {
     "s": "geometry/final_s",
     "posterior_min": "geometry/class_centre_posterior_min",
@@ -50,6 +48,7 @@ def bound_audit(trials: pd.DataFrame) -> pd.DataFrame:
     audit["s"] = audit["s"].where(np.isfinite(audit["s"]), ended["s"])
     _add_scale_bounds(audit)
     _add_margin_bounds(audit)
+    audit["violation"] = below_scale_bounds(ended, audit["s"].to_numpy())
     return audit.drop(columns=["loss", "max_cosine"])
 
 
@@ -57,19 +56,17 @@ def _add_scale_bounds(audit: pd.DataFrame) -> None:
     classes, dim = audit["num_classes"].to_numpy(), audit["embedding_dim"].to_numpy()
     s, posterior = audit["s"].to_numpy(), audit["posterior_min"].to_numpy()
     known = np.isfinite(s) & (s > 0)
-    usable = known & (posterior > 0) & (posterior < 1 - _POSTERIOR_ROUNDING)
-    bound, sharper, surely, implied = (np.full(len(audit), np.nan) for _ in range(4))
+    usable = known & (posterior > 0) & (posterior < 1 - POSTERIOR_ROUNDING)
+    bound, sharper, implied = (np.full(len(audit), np.nan) for _ in range(3))
     implied[known] = implied_posterior(classes[known], s[known])
     if usable.any():
         c, k, p = classes[usable], dim[usable], posterior[usable]
         bound[usable] = cosface_scale_bound(c, p)
         sharper[usable] = dimension_aware_scale_bound(c, k, p)
-        surely[usable] = dimension_aware_scale_bound(c, k, np.maximum(p - _POSTERIOR_ROUNDING, p / 2))
     audit["scale_bound"] = bound
     audit["tightness"] = np.where(bound > 0, s / np.where(bound > 0, bound, 1.0), np.nan)
     audit["dimension_bound"] = sharper
     audit["implied_posterior"] = implied
-    audit["violation"] = s < surely * (1 - _RELATIVE_ROUNDING)
 
 
 def _add_margin_bounds(audit: pd.DataFrame) -> None:
