@@ -4,10 +4,12 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpstudy.analysis import (
+    Audit,
     ComparedStudy,
     Place,
     StudyFacts,
@@ -16,7 +18,9 @@ from hpstudy.analysis import (
     confirm_summary,
     deviations,
     protocol_checks,
+    self_check_line,
     stopping_rungs,
+    survey_verdict,
     verdict,
 )
 from hpstudy.exceptions import InputError
@@ -63,7 +67,14 @@ class Results:
 
     def verdict(self) -> Verdict:
         """The answer to the study's question, as far as the trials give one."""
+        if self.study.is_survey:
+            return survey_verdict(self.facts(), self.audit)
         return verdict(self.facts(), self.trials)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """What the trials say of CosFace's bounds, NormFace's floor of the loss and AdaCos's rule."""
+        return Audit(self.trials, self.metric, epochs=self.epochs, trajectory=self.trajectory, plane=self.folder.plane)
 
     def facts(self) -> StudyFacts:
         """What the words of the verdict need."""
@@ -85,6 +96,12 @@ class Results:
         if not self.study.spec.search.paper_defaults:
             return []
         return [arm.name for arm in self.study.arms if arm.paper_default_point()]
+
+    def self_check(self) -> dict[str, Any]:
+        """Whether the trials keep the laws that none can break: `line` in words, `laws` held against, `broken` ones."""
+        checks = self.audit.checks
+        judged = checks[checks["held"] != "not applicable"]
+        return {"line": self_check_line(checks), "laws": len(judged), "broken": self.audit.broken}
 
     @property
     def metric(self) -> str:
@@ -216,6 +233,8 @@ def write_report(results: Results) -> Path:
         trajectory=results.trajectory,
         epochs=results.epochs,
         evaluations=results.folder.evaluations,
+        survey=results.study.is_survey,
+        plane=results.folder.plane,
         objective=spec.search.primary,
         equivalence_margin=spec.confirm.equivalence_margin,
         planned=results.study.planned_trials(),
@@ -259,6 +278,11 @@ def compare_studies(results: Sequence[Results], folder: Path) -> Path:
     twice = sorted({str(place) for place in places if places.count(place) > 1})
     if twice:
         raise InputError(f"a study is compared with others, not with itself, but {', '.join(twice)} is given twice")
+    surveys = [result.study.name for result in results if result.study.is_survey]
+    if surveys:
+        raise InputError(
+            f"studies are compared by their verdicts, and {', '.join(surveys)} is a survey without one: leave it out"
+        )
     begun = [place for place, result in zip(places, results, strict=True) if not result.trials.empty]
     if len(begun) < 2:
         waiting = ", ".join(place.name for place in places if place not in begun)

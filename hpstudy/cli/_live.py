@@ -1,5 +1,6 @@
 """A running study on the terminal: a live table, or plain lines where there is no terminal."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ class _Lines:
             last = progress.last
             text = f"{last.trial_id} {last.status}"
             # The search is told chance level where a trial found nothing; that is no score to show.
-            if last.status in ("completed", "pruned"):
+            if last.status in ("completed", "pruned") and math.isfinite(last.objective):
                 text += f" val {last.objective:.3f}"
             if last.cause and last.status != "pruned":
                 text += f" ({last.cause})"

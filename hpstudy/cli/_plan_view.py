@@ -30,7 +30,7 @@ def show(console: Console, plan: "Plan") -> None:
     for note in plan.notes:
         table.add_row("Note", Text(note))
     console.print(table)
-    if plan.power.comparisons:
+    if plan.power and plan.power.comparisons:
         console.print(Padding(_power_table(plan.power), (0, 0, 0, 8)))
 
 
@@ -133,7 +133,9 @@ def _time(plan: "Plan", forecast: "Forecast") -> str:
     return text if longer < 1.02 else f"{text}; up to {longer:.2g} times that if no trial stops early"
 
 
-def _power(power: "PowerNote") -> str:
+def _power(power: "PowerNote | None") -> str:
+    if power is None:
+        return "a survey describes what it lists, with intervals over its seeds; it tests no difference between arms"
     if not power.comparisons:
         return "no tuned arm meets an adaptive one: there is nothing to compare"
     seeds = f"{power.seeds} confirm seed{'s' * (power.seeds != 1)}, {power.comparisons} comparison"

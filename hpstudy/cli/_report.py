@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hpstudy.cli._options import HomeOption, JsonOption, study_name
+from hpstudy.cli._self_check import show_self_check
 
 _LONGEST = 100
 """Letters of study names in the name of a folder; file systems allow 255."""
@@ -31,15 +32,22 @@ def report(
 ) -> None:
     """Write the PDF report of a study from what its record holds, with every table and figure beside it.
 
-    With several studies, write one report about all of them: does the verdict hold?
+    With several studies, write one report about all of them: does the verdict hold? Exits with 1 if a trial broke a
+    law that none can break, which means that something was measured wrongly.
 
     Example: `hpstudy report quickstart`, `hpstudy report faces-64 faces-256`
     """
     names = [study_name(name) for name in studies]
     written, path = _one(names[0], home, output) if len(names) == 1 else _several(names, home, output)
-    Console(stderr=as_json).print(Text(str(path), style="bold"), soft_wrap=True)
+    console = Console(stderr=as_json)
+    console.print(Text(str(path), style="bold"), soft_wrap=True)
+    checked = written.get("self_check")
+    if isinstance(checked, dict):
+        show_self_check(console, checked)
     if as_json:
         print(json.dumps(written | {"report": os.fspath(path)}))
+    if isinstance(checked, dict) and checked["broken"]:
+        raise typer.Exit(1)
 
 
 def _one(name: str, home: Path | None, output: Path | None) -> tuple[dict[str, object], Path]:
@@ -51,7 +59,7 @@ def _one(name: str, home: Path | None, output: Path | None) -> tuple[dict[str, o
         raise InputError(
             f"--output is for a comparison of several studies; the report of one is in {results.folder.report}"
         )
-    return {"study": results.study.name}, write_report(results)
+    return {"study": results.study.name, "self_check": results.self_check()}, write_report(results)
 
 
 def _several(names: Sequence[str], home: Path | None, output: Path | None) -> tuple[dict[str, object], Path]:

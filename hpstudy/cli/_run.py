@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hpstudy.cli._options import HomeOption, JsonOption, QuickOption, StudyArgument, study_name
+from hpstudy.cli._self_check import show_self_check
 
 if TYPE_CHECKING:
     from hpstudy.spec import Study
@@ -85,9 +86,11 @@ def _session(study: "Study", home: Path | None, as_json: bool) -> None:
     _show_verdict(console, results)
     console.print(Text.assemble("Report     ", (str(results.folder.report / "report.pdf"), "bold")), soft_wrap=True)
     console.print(Text.assemble("MLflow UI  ", (f"hpstudy ui {study.name}{_home_words(home)}", "bold")), soft_wrap=True)
+    checked = results.self_check()
+    show_self_check(console, checked)
     if as_json:
         _print_json(results, "finished")
-    if (results.trials["status"] == "failed").all():
+    if checked["broken"] or (results.trials["status"] == "failed").all():
         raise typer.Exit(1)
 
 
@@ -123,6 +126,7 @@ def _print_json(results: "Results", state: str) -> None:
         "trials": {**_counts(results), "planned": sum(results.study.planned_trials().values())},
         "arms": [] if summary is None else json.loads(summary.to_json(orient="records", double_precision=15)),
         "verdict": results.verdict().paragraph if len(results.trials) else None,
+        "self_check": results.self_check() if len(results.trials) else None,
         "report": os.fspath(report) if report.is_file() else None,
     }
     print(json.dumps(answer, ensure_ascii=False))

@@ -87,7 +87,8 @@ def plan_arm(study: Study, condition: Condition, arm: Arm, cost: TrialCost | Non
         model = _expected(spec.search.early_stopping, search // seeds, _lengths(arm) or [round(usual)])
     most = round((search + confirm) * longest + grid * usual)
     likely = (search + grid) * model.epochs + confirm * usual
-    timed = {} if cost is None else _seconds(cost, model, (search, grid, confirm), usual, longest)
+    trials = (search, grid, confirm)
+    timed = {} if cost is None else _seconds(cost, model, trials, usual, longest, judged=study.is_survey)
     return ArmPlan(
         condition=condition.id,
         arm=arm.name,
@@ -128,10 +129,11 @@ def _expected(rule: EarlyStoppingSpec, trials: int, lengths: Sequence[int]) -> E
 
 
 def _seconds(
-    cost: TrialCost, model: Expected, trials: tuple[int, int, int], usual: float, longest: float
+    cost: TrialCost, model: Expected, trials: tuple[int, int, int], usual: float, longest: float, *, judged: bool
 ) -> dict[str, float | None]:
     search, grid, confirm = trials
     search_trial_s = cost.setup_s + model.epochs * cost.epoch_s + model.completed * cost.geometry_s
+    search_trial_s += cost.test_s if judged else 0.0
     around_s = cost.setup_s + cost.geometry_s
     trial_s = around_s + usual * cost.epoch_s + cost.test_s
     longest_s = around_s + longest * cost.epoch_s

@@ -38,7 +38,8 @@ class Plan:
     """Networks (with their data and batch size) that were trained for a few steps; heads were timed one by one."""
     forecast: Forecast | None
     """None without a probe."""
-    power: PowerNote
+    power: PowerNote | None
+    """None for a survey, which tests no difference."""
     notes: tuple[str, ...]
     """What limits the forecast."""
 
@@ -97,7 +98,7 @@ def plan_study(study: Study, home: Path, *, probe: bool, budget_s: float) -> Pla
         probe_workers=timed.workers if timed else 0,
         timed=timed.timed if timed else 0,
         forecast=forecast(study, arms, timed, slots or None) if timed else None,
-        power=power_note(study, trials),
+        power=None if study.is_survey else power_note(study, trials),
         notes=tuple(notes),
     )
 

@@ -1,5 +1,6 @@
 """How a running study stands, for whoever shows it."""
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -74,7 +75,8 @@ class ProgressKeeper:
 
     def reported(self, arm: str, condition: str, trial_id: str, epoch: int, value: float) -> None:
         """A trial finished an epoch."""
-        self._tallies[arm, condition].running[trial_id] = f"epoch {epoch}: {value:.3f}"
+        told = f": {value:.3f}" if math.isfinite(value) else ""
+        self._tallies[arm, condition].running[trial_id] = f"epoch {epoch}{told}"
 
     def finished(self, result: TrialResult) -> None:
         """A trial ended."""
@@ -105,7 +107,7 @@ class ProgressKeeper:
         tally = self._tallies[arm, condition]
         confirm = [result for result in tally.results if result.phase == "confirm"]
         search = [result for result in tally.results if result.phase != "confirm"]
-        completed = [result for result in search if result.status == "completed"]
+        completed = [each for each in search if each.status == "completed" and math.isfinite(each.objective)]
         best = max(completed, key=lambda result: result.objective, default=None)
         statuses = [result.status for result in tally.results]
         return ArmProgress(

@@ -5,6 +5,7 @@ from pathlib import Path
 from hpstudy.reporting import _sections_account as account
 from hpstudy.reporting import _sections_across as across
 from hpstudy.reporting import _sections_search as search
+from hpstudy.reporting import _sections_survey as survey
 from hpstudy.reporting import _sections_training as training
 from hpstudy.reporting import _sections_verdict as answer
 from hpstudy.reporting._document import Document
@@ -14,7 +15,18 @@ from hpstudy.reporting._price_table import compute_unit
 from hpstudy.reporting._style import drawing
 from hpstudy.reporting._tables import time_unit
 from hpstudy.reporting._typst import typeset
+from hpstudy.reporting.audit import _sections as audit
 
+AUDIT = (
+    audit.self_check,
+    audit.scale_bound,
+    audit.margin_bound,
+    audit.joint_bound,
+    audit.floor,
+    audit.stability,
+    audit.premises,
+    audit.planes,
+)
 SECTIONS = (
     answer.first_page,
     answer.comparisons,
@@ -22,6 +34,7 @@ SECTIONS = (
     search.searches,
     search.maps,
     training.bounds,
+    *AUDIT,
     training.trajectories,
     training.histograms,
     search.importances,
@@ -39,6 +52,15 @@ SECTIONS = (
 )
 """What a report is made of, in the order of its pages. Each enters its figures, tables and facts into the document;
 the template that prints them leaves out a section without content."""
+SURVEY_SECTIONS = (
+    survey.first_page,
+    *AUDIT,
+    survey.cost,
+    survey.divergence,
+    account.protocol,
+    account.provenance,
+)
+"""What the report of a survey is made of."""
 
 
 def build_report(facts: ReportFacts, folder: Path) -> Path:
@@ -58,7 +80,7 @@ def build_report(facts: ReportFacts, folder: Path) -> Path:
     evidence = Evidence(facts)
     document = Document(folder, _words(evidence))
     with drawing():
-        for section in SECTIONS:
+        for section in SURVEY_SECTIONS if facts.survey else SECTIONS:
             section(evidence, document)
     return typeset(document.content(), folder)
 
@@ -74,5 +96,5 @@ def _words(evidence: Evidence) -> dict[str, str]:
         "identities": "test" if evidence.metric.startswith("test/") else "validation",
         "device": evidence.device,
         "time": time,
-        "price_time": compute_unit(evidence.prices["search_hours"])[1],
+        "price_time": "" if evidence.facts.survey else compute_unit(evidence.prices["search_hours"])[1],
     }

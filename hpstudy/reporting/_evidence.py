@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis import (
+    Audit,
     Response,
     Surface,
     Verdict,
@@ -29,6 +30,7 @@ from hpstudy.analysis import (
     search_points,
     settings_table,
     surfaces,
+    survey_verdict,
     variance_components,
     verdict,
 )
@@ -86,6 +88,8 @@ class Evidence:
     @cached_property
     def verdict(self) -> Verdict:
         """The answer."""
+        if self.facts.survey:
+            return survey_verdict(self.facts.study, self.audit)
         return verdict(self.facts.study, self.trials)
 
     @property
@@ -109,9 +113,15 @@ class Evidence:
         return confirm_by_seed(self.trials, self.metric)
 
     @cached_property
-    def audit(self) -> pd.DataFrame:
+    def bounds(self) -> pd.DataFrame:
         """`bound_audit`."""
         return bound_audit(self.trials)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """What the trials say of the bounds, of the floor of the loss and of AdaCos."""
+        facts = self.facts
+        return Audit(self.trials, self.metric, epochs=facts.epochs, trajectory=facts.trajectory, plane=facts.plane)
 
     @cached_property
     def diverged(self) -> pd.DataFrame:
@@ -235,8 +245,8 @@ class Evidence:
 
     def measured(self) -> list[str]:
         """Conditions in which a trial measured its prototypes."""
-        rows = self.audit["posterior_min"].notna() & np.isfinite(self.audit["s"])
-        return [str(c) for c in self.audit.loc[rows, "condition"].drop_duplicates()]
+        rows = self.bounds["posterior_min"].notna() & np.isfinite(self.bounds["s"])
+        return [str(c) for c in self.bounds.loc[rows, "condition"].drop_duplicates()]
 
 
 def _read(read: Callable[[str], pd.DataFrame], trial_id: str) -> pd.DataFrame:

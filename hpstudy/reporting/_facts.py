@@ -47,6 +47,10 @@ class ReportFacts:
     """`protocol_checks`: the rules of the study's protocol held against its record."""
     deviations: pd.DataFrame = field(default_factory=pd.DataFrame)
     """What departed from the study file or its protocol."""
+    survey: bool = False
+    """Whether the study lists points and chooses none."""
+    plane: Callable[[str], pd.DataFrame] = lambda trial_id: pd.DataFrame()
+    """Where samples and prototypes of the trial with that id lie, if it has two dimensions."""
     objectives: Sequence[str] = ()
     """Everything that the search follows, `objective` first; empty stands for that alone."""
     given_first: Sequence[str] = ()

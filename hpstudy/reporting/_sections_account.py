@@ -12,7 +12,8 @@ from hpstudy.reporting._evidence_tables import (
     variance_table,
 )
 
-_MOST_DIVERGENCES = 20
+MOST_DIVERGENCES = 20
+"""Diverged trials that a page lists."""
 
 
 def arms(evidence: Evidence, document: Document) -> None:
@@ -66,13 +67,13 @@ def cost(evidence: Evidence, document: Document) -> None:
 def divergence(evidence: Evidence, document: Document) -> None:
     """Which trials diverged, and how often those of each arm did."""
     diverged = evidence.diverged
-    document.table("divergences", tables.divergence_table(diverged, _MOST_DIVERGENCES), diverged)
+    document.table("divergences", tables.divergence_table(diverged, MOST_DIVERGENCES), diverged)
     document.table(
         "divergence_rates", rates_table(evidence.rates, list(evidence.kinds), evidence.styles), evidence.rates
     )
     document.facts |= {
         "diverged": len(diverged),
-        "diverged_shown": min(len(diverged), _MOST_DIVERGENCES),
+        "diverged_shown": min(len(diverged), MOST_DIVERGENCES),
         "failed": int((evidence.trials["status"] == "failed").sum()),
     }
 

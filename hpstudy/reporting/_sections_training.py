@@ -19,7 +19,7 @@ _RIDGES = 26
 
 def bounds(evidence: Evidence, document: Document) -> None:
     """CosFace's bounds on s and m."""
-    audit = evidence.audit
+    audit = evidence.bounds
     sizes = _sizes(evidence.trials)
     document.facts |= {
         "violations": audit.loc[audit["violation"], "trial_id"].to_list(),

@@ -250,11 +250,11 @@ def bounds_table(audit: pd.DataFrame, styles: Mapping[str, ArmStyle]) -> Table:
             table.row(
                 arm_cell(str(arm), styles),
                 str(int(of_arm["tightness"].notna().sum())),
-                _span(of_arm["s"], scale_text),
-                _span(of_arm["posterior_min"]),
+                span(of_arm["s"], scale_text),
+                span(of_arm["posterior_min"]),
                 number(of_arm["tightness"].min()),
                 number(of_arm["tightness"].median()),
-                _span(with_bound["m"], number),
+                span(with_bound["m"], number),
                 number(with_bound["sharp_margin_bound"].median(), 3) if len(with_bound) else DASH,
                 number(with_bound["permitted_margin"].median()) if len(with_bound) else DASH,
                 {"text": f"{violations}", "alarm": "yes"} if violations else "0",
@@ -262,7 +262,8 @@ def bounds_table(audit: pd.DataFrame, styles: Mapping[str, ArmStyle]) -> Table:
     return table
 
 
-def _span(values: pd.Series, shown: Callable[[float], str] = significant) -> str:
+def span(values: pd.Series, shown: Callable[[float], str] = significant) -> str:
+    """The smallest and the largest of some numbers; a dash where there is none."""
     finite = values[np.isfinite(values)]
     if finite.empty:
         return DASH

@@ -101,7 +101,8 @@ def geometry(head: nn.Module, embeddings: Tensor, data: TrialData) -> dict[str, 
 
     What `prototype_geometry` measures, and for a softmax loss in nats at the final s, margin included: `train_loss`,
     the mean over the samples as often as a pass shows them, and `train_loss_balanced`, the mean of the class means,
-    which is what NormFace's floor is about. Of a user's own head, which need not have prototypes, nothing is measured.
+    which is what NormFace's floor is about
+    (NaN if a class has no sample). Of a user's own head, which need not have prototypes, nothing is measured.
 
     Args:
         head: The trained head.
@@ -117,7 +118,7 @@ def geometry(head: nn.Module, embeddings: Tensor, data: TrialData) -> dict[str, 
         sums = losses.new_zeros(data.num_classes).index_add_(0, labels, losses)
         counts = labels.bincount(minlength=data.num_classes)
         found["train_loss"] = float(losses[data.shown].mean())
-        found["train_loss_balanced"] = float((sums / counts)[counts > 0].mean())
+        found["train_loss_balanced"] = float((sums / counts).mean())
     return {f"geometry/{name}": value for name, value in found.items()}
 
 
