@@ -256,18 +256,18 @@ class Audit:
             ("planes", "Features in the plane", self.shows_planes, lambda: plane_findings(self.spread)),
             ("joint", "s and m together", self.has_joint_grid, lambda: joint_findings(self.joint)),
             ("margin", "CosFace’s bound on m", len(self.drops) > 0, lambda: margin_findings(self.drops)),
-            (
-                "stability",
-                "Where dynamic AdaCos runs away",
-                len(self.stability) > 0,
-                lambda: stability_findings(self.stability, self.agreement),
-            ),
             *([floor] if tailed else []),
             (
                 "scale",
                 "CosFace’s bound on s",
                 len(self.scales) > 0,
                 lambda: scale_findings(self.scales, self.best, self.fits, self.below, name),
+            ),
+            (
+                "stability",
+                "Where dynamic AdaCos runs away",
+                len(self.stability) > 0,
+                lambda: stability_findings(self.stability, self.agreement),
             ),
             (
                 "premises",
