@@ -105,10 +105,14 @@ def _check_survey(draft: Draft) -> None:
                 )
         return
     for split in _HELD_OUT:
-        empty = {getattr(spec.data.identities, split), *spec.conditions.get(f"data.identities.{split}", ())}
-        if 0 in empty and draft.trusted("data", "identities", split):
+        path = f"data.identities.{split}"
+        where: Path = ("data", "identities", split)
+        values: tuple[Any, ...] = (getattr(spec.data.identities, split),)
+        if path in spec.conditions:
+            where, values = ("conditions", path), spec.conditions[path]
+        if 0 in values and draft.trusted(*where):
             draft.report(
-                ("data", "identities", split),
+                where,
                 f"a study that chooses points judges them on {split} identities, so it needs at least 2; only a survey "
                 "(confirm: {seeds: 0}) goes without",
             )

@@ -128,6 +128,10 @@ class DataSpec(Section):
                 "source {source} is embedded and reads no path; remove data.path",
                 {"source": self.source, "fields": "path source"},
             )
+        if self.source == "free" and self.path is not None:
+            raise PydanticCustomError(
+                "free_path", "source free has no images and reads no path; remove data.path", {"fields": "path source"}
+            )
         if self.source != "glyphs" and self.fonts is not None:
             raise PydanticCustomError(
                 "no_fonts", "only glyphs reads fonts; remove data.fonts", {"fields": "fonts source"}

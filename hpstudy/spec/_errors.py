@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from hpstudy.spec._fields import descriptions
 from hpstudy.spec._names import given, listed, nearest
+from hpstudy.spec._quick import KEY as QUICK
 from hpstudy.spec._study_spec import StudySpec
 from hpstudy.spec._yaml import Key, Node
 
@@ -52,6 +53,7 @@ def message_of(error: ErrorDetails, path: tuple[Key, ...]) -> str:
     if kind == "extra_forbidden":
         owner = _annotation(path[:-1])
         known = list(owner.model_fields) if _is_model(owner) else []
+        known += [QUICK] if owner is StudySpec and path[-1] != QUICK else []
         return f"unknown key {given(path[-1])}{nearest(str(path[-1]), known)} (known: {listed(known)})"
     if kind == "literal_error":
         return _not_listed(value, [str(name) for name in _literals(_annotation(path))])

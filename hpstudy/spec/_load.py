@@ -6,7 +6,7 @@ from pathlib import Path
 from hpstudy.exceptions import Mistake, StudyFileError
 from hpstudy.spec._check_study import check_study
 from hpstudy.spec._draft import Draft
-from hpstudy.spec._quick import has_quick, quick_mistakes, small_variant, without_quick
+from hpstudy.spec._quick import has_quick, of_quick, quick_mistakes, small_variant, without_quick
 from hpstudy.spec._resolve import canonical_yaml, resolved, sha256_of
 from hpstudy.spec._study import Study
 from hpstudy.spec._yaml import WHOLE_FILE, Document, read_yaml
@@ -56,9 +56,10 @@ def parse_study(text: str, source: str = TEXT, *, quick: bool = False) -> Study:
         raise StudyFileError([mistake for _, mistake in document.mistakes])
     variants = [without_quick(document), *([small_variant(document)] if has_quick(document) else [])]
     drafts = [_checked(variant) for variant in variants]
-    mistakes = [*quick_mistakes(document, asked=quick), *(each for draft in drafts for each in draft.mistakes())]
+    mistakes = [*quick_mistakes(document, asked=quick), *drafts[0].mistakes()]
+    mistakes += [of_quick(mistake) for mistake in drafts[-1].mistakes() if mistake not in mistakes]
     if mistakes:
-        raise StudyFileError(sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.line))
+        raise StudyFileError(sorted(mistakes, key=lambda mistake: mistake.line))
     draft = drafts[-1] if quick else drafts[0]
     root = os.path.abspath("." if source == TEXT else os.path.dirname(source))
     spec = resolved(draft.spec, root)

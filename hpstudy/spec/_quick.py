@@ -40,7 +40,16 @@ def quick_mistakes(document: Document, *, asked: bool) -> list[Mistake]:
     if node is not None and not isinstance(node.value, dict):
         message = f"must be a mapping laid out like the file itself, but got {given(node.plain())}"
         return [Mistake(file=document.file, line=node.line, path=KEY, message=message)]
+    own, other = (root.child("name") if root else None for root in (document.root, node))
+    if own is not None and other is not None and own.value == other.value:
+        message = f"the small variant is kept beside the study, so it can't be called {given(own.value)} too"
+        return [Mistake(file=document.file, line=other.line, path=f"{KEY}.name", message=message)]
     return []
+
+
+def of_quick(mistake: Mistake) -> Mistake:
+    """A mistake that only the small variant has: its path begins with `quick`, wherever its parts stand."""
+    return mistake if mistake.path.startswith(f"{KEY}.") else replace(mistake, path=f"{KEY}.{mistake.path}")
 
 
 def small_variant(document: Document) -> Document:

@@ -192,3 +192,17 @@ def test_a_study_that_chooses_keeps_the_rules_of_choice(trials: Trials) -> None:
     row = found.loc["Test identities are judged once, by confirm trials"]
     assert row["held"] == "no"
     assert "16 trials of a search saw the test identities" in row["evidence"]
+
+
+def test_recorded_pairs_are_believed_and_passes_that_tell_none_are_not_counted(trials: Trials) -> None:
+    few = trials.assign(**{"data/test_impostor_pairs": 600.0})
+    found = checked(few).loc[FARS]
+    assert found["held"] == "no"
+    assert "needs 1,000 impostor pairs, and 400 identities make 600" in found["evidence"]
+    many = trials.assign(**{"data/test_impostor_pairs": 11_491_200.0})
+    assert "about 11,000 of about 11,000,000 impostor pairs" in checked(many).loc[FARS, "evidence"]
+    # An epoch of so many steps says nothing of the number of images: one each, 400·399/2 pairs.
+    steps = TEXT.replace("batch_size: 64}", "batch_size: 64, steps_per_epoch: 400}")
+    assert "of about 80,000 impostor pairs" in checked(trials, steps).loc[FARS, "evidence"]
+    tailed = trials.assign(**{"data/imbalance": 50.0})
+    assert "of about 80,000 impostor pairs" in checked(tailed).loc[FARS, "evidence"]
