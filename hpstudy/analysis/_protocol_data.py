@@ -12,7 +12,7 @@ from hpstudy.analysis._account import Account
 from hpstudy.analysis._metrics import chance_level
 from hpstudy.analysis._protocol_words import Finding, finding, not_applicable, of_them
 from hpstudy.analysis._words import counted, listed
-from hpstudy.spec import Arm
+from hpstudy.spec import Arm, Condition
 
 _STARTED = "%Y-%m-%d %H:%M:%S UTC"
 _HASH = 12
@@ -54,8 +54,8 @@ def identities_disjoint(account: Account) -> Finding:
 def fars_resolved(account: Account) -> Finding:
     """Every measured FAR allows at least one impostor pair.
 
-    Pairs are counted from the identities, with as many images each as the training identities had; with one image each
-    there are at least n(n − 1)/2.
+    Where the record does not hold their number, pairs are counted from the identities, with as many images each as the
+    training identities had; with one image each there are at least n(n − 1)/2.
     """
     measured = [
         (str(column), rate)
@@ -69,17 +69,19 @@ def fars_resolved(account: Account) -> Finding:
     smallest = min(rate for _, rate in measured)
     for condition in account.study.conditions():
         here = account.trials[account.trials["condition"] == condition.id]
-        images = _images_each(here, condition.training.batch_size)
+        images = _images_each(here, condition)
         for column, rate in measured:
             if here.empty or here[column].isna().all():
                 continue
             side = column.split("/", 1)[0]
             identities = getattr(condition.data.identities, side)
-            pairs = identities * (identities - 1) / 2 * max(images, 1.0) ** 2
+            known = here.get(f"data/{side}_impostor_pairs", pd.Series(dtype=float)).min()
+            estimate = identities * (identities - 1) / 2 * max(images, 1.0) ** 2
+            pairs = float(known) if np.isfinite(known) else estimate
             if rate * pairs < 1:
                 violations.append(
                     f"{column} in {condition.id} needs {1 / rate:,.0f} impostor pairs, and {identities} identities "
-                    f"make about {pairs:,.0f}"
+                    f"make {'' if np.isfinite(known) else 'about '}{pairs:,.0f}"
                 )
             if rate == smallest:
                 fewest = min(fewest, pairs)
@@ -95,8 +97,15 @@ def _rough(count: float) -> str:
     return f"{float(f'{count:.1e}'):,.0f}"
 
 
-def _images_each(trials: pd.DataFrame, batch_size: int) -> float:
-    """Most images that a training identity can have had on average: whole batches, and one that was not full."""
+def _images_each(trials: pd.DataFrame, condition: Condition) -> float:
+    """Most images that a training identity can have had on average: whole batches, and one that was not full.
+
+    One where an epoch is no pass that shows every image once.
+    """
+    tailed = "data/imbalance" in trials and bool((trials["data/imbalance"] > 1).any())
+    if condition.training.steps_per_epoch is not None or tailed:
+        return 1.0
+    batch_size = condition.training.batch_size
     ran = trials[(trials["epochs"] > 0) & (trials["status"] != "diverged")]
     if ran.empty:
         return 1.0

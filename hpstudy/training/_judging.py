@@ -54,7 +54,7 @@ class Objective:
         Raises:
             InputError: the FAR is below one impostor pair.
         """
-        pairs = _impostor_pairs(labels)
+        pairs = impostor_pairs(labels)
         for name in (self.name, *self.others):
             far = chance_of(name)
             if far * pairs < 1:
@@ -65,7 +65,7 @@ class Objective:
 
     def fars(self, labels: Tensor) -> tuple[float, ...]:
         """The FARs to measure: the objectives', and the customary ones that the number of impostor pairs supports."""
-        smallest = 1 / _impostor_pairs(labels)
+        smallest = 1 / impostor_pairs(labels)
         asked = {chance_of(name) for name in (self.name, *self.others)}
         return tuple(sorted({*asked, *(far for far in CUSTOMARY_FARS if far >= smallest)}, reverse=True))
 
@@ -202,6 +202,7 @@ class AngleCounts:
         self.samples += len(labels)
 
 
-def _impostor_pairs(labels: Tensor) -> int:
+def impostor_pairs(labels: Tensor) -> int:
+    """Pairs of images of two identities, from the label of each image."""
     counts = labels.bincount()
     return (len(labels) ** 2 - int((counts**2).sum())) // 2

@@ -22,7 +22,7 @@ from hpstudy.theory import implied_posterior
 from hpstudy.training._devices import autocast_dtype, describe_device, peak_memory_mb
 from hpstudy.training._divergence import find_divergence
 from hpstudy.training._heads import build_trial_head
-from hpstudy.training._judging import AngleCounts, Objective, geometry, judge, judge_replicates, plane
+from hpstudy.training._judging import AngleCounts, Objective, geometry, impostor_pairs, judge, judge_replicates, plane
 from hpstudy.training._optimisation import make_optimizer, make_schedule
 from hpstudy.training._ring import StepRing
 from hpstudy.training._trial_data import TrialData, embed
@@ -236,6 +236,7 @@ class TrialRun:
         if self._request.judged and (held_out := self._data.test) is not None:
             seen = embed(self._model, held_out.images)
             groups |= judge(seen, held_out.labels, self._objective, "test")
+            groups["data/test_impostor_pairs"] = impostor_pairs(held_out.labels)
             if self._request.phase == "confirm":
                 replicates = judge_replicates(seen, held_out.labels, self._objective, "test")
                 self._study.keep_evaluations(self._request.trial_id, replicates)
@@ -276,13 +277,14 @@ class TrialRun:
             device=describe_device(self._device),
             started_at=self._started_at,
             ended_at=time.time(),
-            groups={**self._request.values(), **self._shaped(), **groups, **costs},
+            groups={**self._request.values(), **self._data_facts(), **groups, **costs},
         )
 
-    def _shaped(self) -> dict[str, float]:
-        """What was done to the training set on purpose."""
-        data = self._settings.data
-        return {"data/label_noise": data.label_noise, "data/imbalance": data.imbalance}
+    def _data_facts(self) -> dict[str, float]:
+        """What was done to the training set on purpose, and how finely validation resolves a FAR."""
+        data, held_out = self._settings.data, self._data.val
+        pairs = {} if held_out is None else {"data/val_impostor_pairs": float(impostor_pairs(held_out.labels))}
+        return {"data/label_noise": data.label_noise, "data/imbalance": data.imbalance, **pairs}
 
     def _save(self, path: Path, metrics: Mapping[str, float]) -> None:
         _save_torch(
