@@ -55,6 +55,7 @@ the template that prints them leaves out a section without content."""
 SURVEY_SECTIONS = (
     survey.first_page,
     *AUDIT,
+    survey.trajectories,
     survey.cost,
     survey.divergence,
     account.protocol,

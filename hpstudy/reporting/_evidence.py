@@ -210,7 +210,7 @@ class Evidence:
     def _course(self, condition: str) -> Course:
         arms: dict[str, ArmCourse] = {}
         for arm in self.styles:
-            ids = self._confirm_ids(condition, arm)
+            ids = self._counted_ids(condition, arm)
             course = arm_course(_read(self.facts.trajectory, trial_id) for trial_id in ids)
             if course is not None:
                 arms[arm] = course
@@ -229,7 +229,7 @@ class Evidence:
             confirm = self.trials[(self.trials["condition"] == condition) & (self.trials["phase"] == "confirm")]
             last = int(confirm["epochs"].max()) if len(confirm) else 0
             for arm in self.styles:
-                ids = self._confirm_ids(condition, arm)
+                ids = self._counted_ids(condition, arm)
                 found = angle_histograms((_read(self.facts.epochs, trial_id) for trial_id in ids), last)
                 if len(found):
                     found.insert(0, "condition", condition)
@@ -237,10 +237,13 @@ class Evidence:
                     frames.append(found)
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["condition", "arm"])
 
-    def _confirm_ids(self, condition: str, arm: str) -> list[str]:
-        rows = self.trials[
-            (self.trials["condition"] == condition) & (self.trials["arm"] == arm) & (self.trials["phase"] == "confirm")
-        ]
+    def _counted_ids(self, condition: str, arm: str) -> list[str]:
+        """Trials of an arm at the point that counts: its confirm trials; in a survey those of an arm with one point."""
+        rows = self.trials[(self.trials["condition"] == condition) & (self.trials["arm"] == arm)]
+        if not self.facts.survey:
+            rows = rows[rows["phase"] == "confirm"]
+        elif rows["number"].nunique() > 1:
+            return []
         return [str(trial_id) for trial_id in rows["trial_id"]]
 
     def measured(self) -> list[str]:

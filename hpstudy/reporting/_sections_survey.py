@@ -3,6 +3,7 @@
 import pandas as pd
 
 from hpstudy.analysis import scale_text
+from hpstudy.reporting import _sections_training as training
 from hpstudy.reporting._document import Document
 from hpstudy.reporting._evidence import Evidence
 from hpstudy.reporting._evidence_tables import pooled_cost
@@ -35,6 +36,8 @@ def first_page(evidence: Evidence, document: Document) -> None:
     document.data("bounds", evidence.bounds)
 
 
+_COURSES = 8
+"""Conditions whose courses a survey draws."""
 _FIGURES = {
     "planes": "planes",
     "joint": "joint",
@@ -51,6 +54,12 @@ def _lead_figure(evidence: Evidence) -> str:
     """What the first page draws: its first topic."""
     findings = evidence.audit.findings
     return _FIGURES[findings[0].topic] if findings else ""
+
+
+def trajectories(evidence: Evidence, document: Document) -> None:
+    """Angles, scales and the posteriors that they imply, of arms with one point, where that is not too many figures."""
+    if len(evidence.conditions) <= _COURSES:
+        training.trajectories(evidence, document)
 
 
 def cost(evidence: Evidence, document: Document) -> None:
