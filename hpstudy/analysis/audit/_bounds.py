@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis._arms import margin_of
-from hpstudy.analysis.audit._prototype_laws import POSTERIOR_ROUNDING, below_scale_bounds
+from hpstudy.analysis.audit._prototype_laws import POSTERIOR_ROUNDING, Floats, below_scale_bounds, column
 from hpstudy.theory import (
     cosface_margin_bound,
     cosface_scale_bound,
     dimension_aware_scale_bound,
     implied_posterior,
     margin_upper_bound,
+    scale_bound_of_log_odds,
 )
 
 _MEASURED = {
@@ -33,7 +34,8 @@ def bound_audit(trials: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row a trial: `trial_id`, `condition`, `arm`, `phase`, `status`, `num_classes`, `embedding_dim`; `s` at the
         end of training and `m` as configured; `posterior_min` P; `scale_bound` (CosFace eq. 6 at P) and
-        `dimension_bound` (sharper where C > K + 1), NaN where P can't be told from 1; `tightness` s / scale_bound (NaN
+        `dimension_bound` (sharper where C > K + 1), NaN where P can't be told from 1, the first only where its log odds
+        aren't recorded either; `tightness` s / scale_bound (NaN
         where the bound is not positive); `implied_posterior` (the largest P that s allows); `paper_margin_bound` and
         `sharp_margin_bound` for (C, K) and `permitted_margin` for the trial's own prototypes, each in the unit of the
         trial's m (cosine, or rad for angular margins; NaN for others); `margin_ratio` m / permitted_margin;
@@ -43,16 +45,16 @@ def bound_audit(trials: pd.DataFrame) -> pd.DataFrame:
     audit = ended[
         ["trial_id", "condition", "arm", "phase", "status", "num_classes", "embedding_dim", "loss", "m"]
     ].copy()
-    for name, column in _MEASURED.items():
-        audit[name] = ended[column].astype(float) if column in ended else np.nan
+    for name, source in _MEASURED.items():
+        audit[name] = column(ended, source)
     audit["s"] = audit["s"].where(np.isfinite(audit["s"]), ended["s"])
-    _add_scale_bounds(audit)
+    _add_scale_bounds(audit, column(ended, "geometry/class_centre_log_odds_min"))
     _add_margin_bounds(audit)
     audit["violation"] = below_scale_bounds(ended, audit["s"].to_numpy())
     return audit.drop(columns=["loss", "max_cosine"])
 
 
-def _add_scale_bounds(audit: pd.DataFrame) -> None:
+def _add_scale_bounds(audit: pd.DataFrame, log_odds: Floats) -> None:
     classes, dim = audit["num_classes"].to_numpy(), audit["embedding_dim"].to_numpy()
     s, posterior = audit["s"].to_numpy(), audit["posterior_min"].to_numpy()
     known = np.isfinite(s) & (s > 0)
@@ -63,6 +65,8 @@ def _add_scale_bounds(audit: pd.DataFrame) -> None:
         c, k, p = classes[usable], dim[usable], posterior[usable]
         bound[usable] = cosface_scale_bound(c, p)
         sharper[usable] = dimension_aware_scale_bound(c, k, p)
+    recorded = known & np.isfinite(log_odds)
+    bound[recorded] = scale_bound_of_log_odds(classes[recorded], log_odds[recorded])
     audit["scale_bound"] = bound
     audit["tightness"] = np.where(bound > 0, s / np.where(bound > 0, bound, 1.0), np.nan)
     audit["dimension_bound"] = sharper

@@ -12,6 +12,7 @@ from hpstudy.analysis._metrics import scores
 from hpstudy.analysis._rates import wilson_interval
 from hpstudy.analysis._statistics import t_interval
 from hpstudy.analysis.audit._convergence import convergence, has_plain_scale, scale_bounds
+from hpstudy.analysis.audit._prototype_laws import below_scale_bounds
 from hpstudy.theory import implied_posterior, scale_bound_of_log_odds
 
 LISTED, OWN_SCALE = "listed", "adaptive"
@@ -21,8 +22,6 @@ _CENTRES = {
     "prototype": "geometry/class_centre_log_odds_min",
     "centre": "geometry/feature_centre_log_odds_min",
 }
-_ROUNDING = 1e-4
-"""How far below 1 single precision may put the tightness of a simplex."""
 
 
 def scale_audit(trials: pd.DataFrame, epochs: Callable[[str], pd.DataFrame], metric: str) -> pd.DataFrame:
@@ -52,7 +51,7 @@ def scale_audit(trials: pd.DataFrame, epochs: Callable[[str], pd.DataFrame], met
         - `prototype_log_odds`, `centre_log_odds`, `prototype_posterior`, `centre_posterior`: the smallest posterior
           realised at prototypes and at class centres, median over the trials; `tightness`, `tightness_low`,
           `tightness_high`, `centre_tightness`: median and extremes from prototypes, median from centres, NaN where the
-          bound is not positive; `violations`: trials with a tightness below 1 from prototypes;
+          bound is not positive; `violations`: trials below what their prototypes need, beyond rounding;
         - `judged`, `converged`, `share`, `share_low`, `share_high` (95 % Wilson), and `epoch`, `epoch_low`,
           `epoch_high` (median and extremes over those that converged), by `convergence`;
         - `scored`, `score`, `score_low`, `score_high`: seeds, their mean and Student's 95 % interval, diverged trials
@@ -115,6 +114,8 @@ def _row(group: pd.DataFrame, judged: pd.DataFrame) -> dict[str, Any]:
         "implied_posterior": implied_posterior(classes, s) if np.isfinite(s) else float("nan"),
         "implied_log_odds": s * classes / (classes - 1) - float(np.log(classes - 1)),
     }
+    ended = group[group["status"] == "completed"]
+    violations = below_scale_bounds(ended, ended["final"].to_numpy(dtype=float))
     tightness = {}
     for name, column in _CENTRES.items():
         odds = group[column].astype(float) if column in group else pd.Series(np.nan, index=group.index)
@@ -132,7 +133,7 @@ def _row(group: pd.DataFrame, judged: pd.DataFrame) -> dict[str, Any]:
         "tightness_low": float(own.min()),
         "tightness_high": float(own.max()),
         "centre_tightness": _median(tightness["centre"]),
-        "violations": int((own < 1 - _ROUNDING).sum()),
+        "violations": int(violations.sum()),
         "judged": total,
         "converged": converged,
         "share": converged / total if total else float("nan"),

@@ -69,6 +69,14 @@ def test_posterior_that_rounds_to_one_can_not_be_evaluated(make_trial: MakeTrial
     assert audit["implied_posterior"] == pytest.approx(implied_posterior(10, 40.0))
 
 
+def test_log_odds_tell_what_no_posterior_can(make_trial: MakeTrial) -> None:
+    row = measured(make_trial, simplex(10), 40.0)
+    row["geometry/class_centre_log_odds_min"] = 40.0 * 10 / 9 - np.log(9)
+    audit = bound_audit(pd.DataFrame([row])).iloc[0]
+    assert audit["tightness"] == pytest.approx(1.0)
+    assert not audit["violation"]
+
+
 def test_angular_margins_are_held_against_angles(make_trial: MakeTrial) -> None:
     audit = bound_audit(pd.DataFrame([measured(make_trial, simplex(10), 4.0, arm="arcface", m=0.5)])).iloc[0]
     assert audit["permitted_margin"] == pytest.approx(np.arccos(-1 / 9))
