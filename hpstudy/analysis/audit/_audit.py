@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import pandas as pd
 
@@ -66,7 +66,8 @@ class Audit:
         self.trials = trials
         self.metric = metric
         self._epochs = epochs
-        self._trajectory = trajectory
+        # Both frames of the premises read the same trials.
+        self._trajectory = cache(lambda trial_id: read(trajectory, trial_id))
         self._plane = plane
 
     @cached_property
@@ -159,8 +160,13 @@ class Audit:
 
     @property
     def has_floor(self) -> bool:
-        """Whether some trial recorded a loss that has a floor."""
-        return "floor" in self.floor and bool(self.floor["floor"].notna().any())
+        """Whether trials show the floor over scales, or what a long tail does to it; else it is a law among others."""
+        known = self.floor[self.floor["floor"].notna()] if "floor" in self.floor else self.floor
+        if known.empty:
+            return False
+        plain = known[(known["m"].fillna(0.0) == 0.0) | (known["kind"] == "factor") & (known["m"] == 1.0)]
+        scales = plain["s"].round(2).groupby(plain["condition"]).nunique()
+        return bool((scales >= _SEVERAL).any()) or bool((known["imbalance"] > 1).any())
 
     # AdaCos
 
