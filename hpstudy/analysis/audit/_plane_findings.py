@@ -8,7 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hpstudy.analysis._words import listed
-from hpstudy.analysis.audit._planes import Plane, merged_prototypes
+from hpstudy.analysis.audit._planes import Plane, merged_pairs
+
+Floats = NDArray[np.float64]
 
 
 def plane_spread(planes: Sequence[Plane]) -> pd.DataFrame:
@@ -18,7 +20,8 @@ def plane_spread(planes: Sequence[Plane]) -> pd.DataFrame:
         One row a picture: `condition`, `arm`, `reads_norm`; `angle_spread`, the standard deviation of the angle of a
         sample to the mean direction of its class (rad, pooled over the classes); `norm_spread`, that of a sample's norm
         over the mean norm of its class; `least_angle` between two prototypes (rad) and `even_angle`, 2π/C; `merged`
-        pairs of prototypes; `accuracy`.
+        pairs of prototypes; `accuracy`. Samples at the origin have no direction, and those that are not finite none of
+        all; spreads are NaN where no sample has one.
     """
     rows = []
     for plane in planes:
@@ -26,29 +29,29 @@ def plane_spread(planes: Sequence[Plane]) -> pd.DataFrame:
         ends = plane.prototypes[["x", "y"]].to_numpy(dtype=float)
         directions = np.sort(np.arctan2(ends[:, 1], ends[:, 0]))
         gaps = np.diff(np.append(directions, directions[0] + 2 * math.pi))
-        merged = sum(len(group) * (len(group) - 1) // 2 for group in merged_prototypes(plane.prototypes))
         rows.append(
             {
                 "condition": plane.condition,
                 "arm": plane.arm,
                 "reads_norm": plane.reads_norm,
-                "angle_spread": float(np.sqrt(np.mean(angles**2))),
-                "norm_spread": float(np.sqrt(np.mean(norms**2))),
+                "angle_spread": _root_mean_square(angles),
+                "norm_spread": _root_mean_square(norms),
                 "least_angle": float(gaps.min()),
                 "even_angle": 2 * math.pi / plane.num_classes,
-                "merged": merged,
+                "merged": merged_pairs(plane.prototypes),
                 "accuracy": plane.accuracy,
             }
         )
     return pd.DataFrame(rows)
 
 
-def _of_classes(samples: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _of_classes(samples: pd.DataFrame) -> tuple[Floats, Floats]:
     """Of every sample: its angle to the mean direction of its class, and its norm over the class's mean, less 1."""
     points = samples[["x", "y"]].to_numpy(dtype=float)
     norms = np.linalg.norm(points, axis=1)
-    unit = points / np.maximum(norms, np.finfo(float).tiny)[:, None]
-    labels = samples["label"].to_numpy()
+    directed = np.isfinite(norms) & (norms > 0)
+    points, norms, labels = points[directed], norms[directed], samples["label"].to_numpy()[directed]
+    unit = points / norms[:, None]
     angles, relative = np.zeros(len(points)), np.zeros(len(points))
     for label in np.unique(labels):
         here = labels == label
@@ -57,6 +60,10 @@ def _of_classes(samples: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.
         angles[here] = np.arctan2(turned[:, 1], turned[:, 0])
         relative[here] = norms[here] / norms[here].mean() - 1
     return angles, relative
+
+
+def _root_mean_square(values: Floats) -> float:
+    return float(np.sqrt(np.mean(values**2))) if len(values) else math.nan
 
 
 def plane_findings(spread: pd.DataFrame) -> list[str]:
@@ -71,36 +78,48 @@ def plane_findings(spread: pd.DataFrame) -> list[str]:
 
 
 def _rays(rows: pd.DataFrame) -> list[str]:
-    if rows.empty:
+    """Rays are classes that are longer than wide: their norms vary by more than their angles, in radians."""
+    known = rows.dropna(subset=["angle_spread", "norm_spread"])
+    if known.empty:
         return []
+    long = known[known["norm_spread"] > known["angle_spread"]]
+    if long.empty:
+        shape = "classes are no longer than wide"
+    elif len(long) == len(known):
+        shape = "classes are longer than wide, which makes them rays"
+    else:
+        shape = f"under {listed(long['arm'].to_list())} classes are longer than wide, which makes them rays"
     return [
-        f"Under losses that read the norm ({listed(rows['arm'].to_list())}) classes are rays: within a class "
-        f"the norm of a sample varies by {_percent(rows['norm_spread'])} and its direction by "
-        f"{_degrees(rows['angle_spread'])} (standard deviations)."
+        f"Under losses that read the norm ({listed(known['arm'].to_list())}) the norm of a sample varies by "
+        f"{_percent(known['norm_spread'])} within its class and its direction by {_degrees(known['angle_spread'])} "
+        f"(standard deviations): {shape}."
     ]
 
 
 def _circles(rows: pd.DataFrame) -> list[str]:
-    if rows.empty:
+    known = rows.dropna(subset=["angle_spread"]).sort_values("angle_spread", kind="stable")
+    if known.empty:
         return []
-    ordered = rows.sort_values("angle_spread")
-    tight, wide = ordered.iloc[0], ordered.iloc[-1]
-    text = f"Under losses of cosines directions spread by {_degrees(rows['angle_spread'])} within a class"
-    if len(rows) > 1:
-        text += f", least under {tight['arm']}, most under {wide['arm']}"
-    return [f"{text}."]
+    spread = _degrees(known["angle_spread"])
+    return [f"Under losses of cosines directions spread by {spread} within a class{_extremes(known, spread)}."]
 
 
 def _apart(rows: pd.DataFrame) -> list[str]:
-    ordered = rows.assign(share=rows["least_angle"] / rows["even_angle"]).sort_values("share")
+    ordered = rows.assign(share=rows["least_angle"] / rows["even_angle"]).sort_values("share", kind="stable")
     merged = rows[rows["merged"] > 0]
-    text = f"The nearest two prototypes are {_percent(ordered['share'])} as far apart as if all were evenly spread"
-    if len(rows) > 1:
-        text += f", least under {ordered['arm'].iloc[0]}, most under {ordered['arm'].iloc[-1]}"
+    share = _percent(ordered["share"])
+    text = f"The nearest two prototypes are {share} as far apart as if all were evenly spread"
+    text += _extremes(ordered, share)
     if len(merged):
         pairs = [f"{row['merged']} under {row['arm']}" for row in merged.to_dict("records")]
         return [f"{text}; pairs that merged: {listed(pairs)}."]
     return [f"{text}; none merged."]
+
+
+def _extremes(ordered: pd.DataFrame, span: str) -> str:
+    """The arms at the two ends of a span, if it has two."""
+    ends = ordered["arm"].iloc[0], ordered["arm"].iloc[-1]
+    return f", least under {ends[0]}, most under {ends[1]}" if " to " in span else ""
 
 
 def _degrees(angles: pd.Series) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hpstudy.catalog import LOSSES, MARGINS, SCALES
 
@@ -82,14 +83,28 @@ def merged_prototypes(prototypes: pd.DataFrame) -> list[list[int]]:
     Returns:
         Groups of two classes and more, each in ascending order, the group with the least class first.
     """
-    ends = prototypes[["x", "y"]].to_numpy(dtype=float)
-    lengths = np.hypot(ends[:, 0], ends[:, 1])
-    directed = lengths > 0
-    labels = prototypes["label"].to_numpy()[directed]
-    units = ends[directed] / lengths[directed, None]
-    near = units @ units.T > _MERGED
+    labels, near = _neighbours(prototypes)
     group = np.arange(len(labels))
     for i, j in np.argwhere(near):
         group[group == group[j]] = group[i]
     found = [sorted(int(label) for label in labels[group == one]) for one in np.unique(group)]
     return sorted(classes for classes in found if len(classes) > 1)
+
+
+def merged_pairs(prototypes: pd.DataFrame) -> int:
+    """Pairs of prototypes with a cosine above 0.99, as the geometry of a trial counts them.
+
+    Args:
+        prototypes: As in `merged_prototypes`.
+    """
+    labels, near = _neighbours(prototypes)
+    return int(np.triu(near, k=1).sum()) if len(labels) else 0
+
+
+def _neighbours(prototypes: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Labels of the prototypes with a direction, and which of these have a cosine above 0.99."""
+    ends = prototypes[["x", "y"]].to_numpy(dtype=float)
+    lengths = np.hypot(ends[:, 0], ends[:, 1])
+    directed = lengths > 0
+    units = ends[directed] / lengths[directed, None]
+    return prototypes["label"].to_numpy(dtype=np.int64)[directed], units @ units.T > _MERGED

@@ -111,7 +111,6 @@ def floor(evidence: Evidence, document: Document) -> None:
     if not audit.has_floor:
         return
     found = audit.floor
-    document.data("loss_floor", found)
     document.table("floor", floor_table(found, evidence.styles), found)
     if any((found["s"] - 1).abs() < 1e-6):
         document.table("smallest_scale", smallest_scale_table(found), found[["num_classes"]].drop_duplicates())
