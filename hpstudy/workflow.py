@@ -281,7 +281,8 @@ def compare_studies(results: Sequence[Results], folder: Path) -> Path:
     surveys = [result.study.name for result in results if result.study.is_survey]
     if surveys:
         raise InputError(
-            f"studies are compared by their verdicts, and {', '.join(surveys)} is a survey without one: leave it out"
+            f"studies are compared by their verdicts, and {' and '.join(surveys)} "
+            + ("is a survey without one: leave it out" if len(surveys) == 1 else "are surveys without one: leave them out")
         )
     begun = [place for place, result in zip(places, results, strict=True) if not result.trials.empty]
     if len(begun) < 2:

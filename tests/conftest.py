@@ -52,6 +52,12 @@ def planted() -> ModuleType:
     return _loaded("analysis/audit/scale_survey.py")
 
 
+@pytest.fixture(scope="session")
+def audited(true: ModuleType) -> ModuleType:
+    """`audited_survey.py`: surveys of margins, of both bounds, of stability and of the plane."""
+    return _loaded("analysis/audit/audited_survey.py")
+
+
 def _loaded(place: str) -> ModuleType:
     """A module of the tests; they are not packages, so it is loaded from its path."""
     path = Path(__file__).parent / place

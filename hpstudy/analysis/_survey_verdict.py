@@ -40,11 +40,14 @@ def _headline(audit: Audit) -> str:
     if audit.broken:
         rules = listed([f"“{rule}”" for rule in audit.broken])
         return f"The self-check failed, so that something was measured wrongly: {rules}."
+    if trials.empty:
+        return "No trial has ended yet."
     points = len(trials.drop_duplicates(["condition", "arm", "number"]))
     text = f"{counted(len(trials), 'trial')} at {counted(points, 'listed point')}, none of them chosen"
-    judged = audit.checks[audit.checks["held"] == "yes"]
-    if len(judged):
-        return f"{text}; no trial breaks any of the {len(judged)} laws that bound s, m and the loss."
+    held = int((audit.checks["held"] == "yes").sum())
+    if held:
+        laws = f"any of the {held} laws" if held > 1 else "the one law"
+        return f"{text}; no trial breaks {laws} that {'bound' if held > 1 else 'bounds'} s, m and the loss."
     return f"{text}."
 
 

@@ -327,6 +327,8 @@ def _divergence(trials: pd.DataFrame, metric: str, name: MetricName) -> list[str
 
 
 def _lines(summary: pd.DataFrame, duels: Sequence[_Duel], name: MetricName) -> list[str]:
+    if summary.empty:
+        return []
     rivals = {duel.condition: duel for duel in duels}
     several = summary["condition"].nunique() > 1
     width = max((len(arm) for arm in summary["arm"]), default=0)

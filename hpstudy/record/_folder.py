@@ -150,13 +150,13 @@ class StudyFolder:
         return write_table(self.path / "trials.parquet", self._results())
 
     def trials(self) -> pd.DataFrame:
-        """One row a finished trial, sorted by id; empty while there is none."""
+        """One row a finished trial, sorted by id; while there is none, no row but the columns that every trial has."""
         frame: pd.DataFrame = self._results().to_pandas()
         return frame
 
     def _results(self) -> pa.Table:
         rows = [read_table(self._result_path(trial_id)) for trial_id in self.finished_trials()]
-        return pa.concat_tables(rows, promote_options="default") if rows else pa.table({})
+        return pa.concat_tables(rows, promote_options="default") if rows else TrialResult.no_rows()
 
     def trajectory(self, trial_id: str) -> pd.DataFrame:
         """The per-step record of a finished trial; empty if it ended before its first step was kept."""

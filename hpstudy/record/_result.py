@@ -79,7 +79,16 @@ class TrialResult:
     def as_table(self) -> pa.Table:
         """A table of one row, typed the same for every trial."""
         row = self.as_row()
-        types: dict[object, pa.DataType] = {str: pa.string(), int: pa.int64()}
-        known = {entry.name: types[entry.type] for entry in fields(self) if entry.type in types}
+        known = self._own_types()
         schema = pa.schema([(name, known.get(name, pa.float64())) for name in row])
         return pa.Table.from_pylist([row], schema=schema)
+
+    @classmethod
+    def no_rows(cls) -> pa.Table:
+        """The table of a study without a finished trial: the columns that every trial has."""
+        return pa.schema(list(cls._own_types().items())).empty_table()
+
+    @classmethod
+    def _own_types(cls) -> dict[str, pa.DataType]:
+        types: dict[object, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+        return {entry.name: types[entry.type] for entry in fields(cls) if entry.type in types}

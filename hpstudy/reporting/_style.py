@@ -163,11 +163,14 @@ def panel_title(axes: Axes, letter: str, text: str) -> None:
 
 
 def row_title(axes: Axes, text: str, *, above_panel_title: bool = False) -> None:
-    """The name of a row of panels, above the first of them."""
-    axes.annotate(
-        literal(text), (0, 1), xycoords="axes fraction", xytext=(0, 17 if above_panel_title else 4),
-        textcoords="offset points", va="baseline", ha="left", fontstyle="italic", annotation_clip=False,
-    )  # fmt: skip
+    """The name of a row of panels, above the first of them; it may reach over the others."""
+    # The layout makes room for a blank of its height alone: a long name would push the next panel away.
+    for shown in (" ", literal(text)):
+        title = axes.annotate(
+            shown, (0, 1), xycoords="axes fraction", xytext=(0, 17 if above_panel_title else 4),
+            textcoords="offset points", va="baseline", ha="left", fontstyle="italic", annotation_clip=False,
+        )  # fmt: skip
+    title.set_in_layout(False)
 
 
 def spread_labels(positions: list[float], gap: float, low: float, high: float) -> list[float]:

@@ -276,7 +276,7 @@ def divergence_table(diverged: pd.DataFrame, most: int) -> Table:
     table = Table([("trial", "text"), ("s", "right"), ("m", "right"), ("step", "right"), ("cause", "text")])
     for row in diverged.head(most).to_dict("records"):
         table.row(
-            row["trial_id"],
+            {"text": row["trial_id"]},
             scale_text(row["s"]) if np.isfinite(row["s"]) else "by rule",
             number(row["m"]),
             f"{row['diverged_step']:,}" if row["diverged_step"] >= 0 else DASH,

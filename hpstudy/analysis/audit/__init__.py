@@ -18,6 +18,7 @@ from hpstudy.analysis.audit._joint import JOINT_REACHES, joint_audit, joint_find
 from hpstudy.analysis.audit._loss_floor import floor_at, floor_findings, loss_floor, trials_at_one
 from hpstudy.analysis.audit._margin_audit import margin_curve, margin_drops, margin_points
 from hpstudy.analysis.audit._margin_drop import MarginDrop, fit_drop, isotonic_curve
+from hpstudy.analysis.audit._margin_scores import margin_score_findings, margin_scores
 from hpstudy.analysis.audit._planes import Plane, angle_shares, loss_reads_norm, merged_prototypes
 from hpstudy.analysis.audit._premises import adacos_premises, premise_courses
 from hpstudy.analysis.audit._scale_audit import LISTED, OWN_SCALE, scale_audit
@@ -75,6 +76,8 @@ __all__ = [
     "margin_curve",
     "margin_drops",
     "margin_points",
+    "margin_score_findings",
+    "margin_scores",
     "merged_prototypes",
     "posterior_tag",
     "posterior_text",

@@ -7,7 +7,7 @@ from functools import cache, cached_property
 import pandas as pd
 
 from hpstudy.analysis._account import ReadTrial, nothing_kept, read
-from hpstudy.analysis._arms import scale_of
+from hpstudy.analysis._arms import scale_of, sets_own_scale
 from hpstudy.analysis._metrics import metric_name
 from hpstudy.analysis.audit._below_bound import below_bound
 from hpstudy.analysis.audit._best_scales import best_scales
@@ -16,6 +16,7 @@ from hpstudy.analysis.audit._joint import joint_audit, joint_findings, joint_rea
 from hpstudy.analysis.audit._loss_floor import floor_findings, loss_floor
 from hpstudy.analysis.audit._margin_audit import margin_curve, margin_drops, margin_points
 from hpstudy.analysis.audit._margin_findings import margin_findings
+from hpstudy.analysis.audit._margin_scores import margin_score_findings, margin_scores
 from hpstudy.analysis.audit._plane_findings import plane_findings, plane_spread
 from hpstudy.analysis.audit._planes import Plane, loss_reads_norm
 from hpstudy.analysis.audit._premise_findings import premise_findings
@@ -134,6 +135,12 @@ class Audit:
         alone = found.groupby(["condition", "arm"])["s"].transform("nunique") <= 1
         return found[alone].reset_index(drop=True)
 
+    @cached_property
+    def margin_scores(self) -> pd.DataFrame:
+        """`margin_scores` of the lists of `drops`."""
+        lists = self.margins.merge(self.drops[["condition", "arm"]].drop_duplicates(), on=["condition", "arm"])
+        return margin_scores(self.trials, lists, self.metric)
+
     # Both, and the loss
 
     @cached_property
@@ -160,11 +167,13 @@ class Audit:
 
     @property
     def has_floor(self) -> bool:
-        """Whether trials show the floor over scales, or what a long tail does to it; else it is a law among others."""
+        """Whether trials show the floor over given scales, or under a long tail; else it is a law among others."""
         known = self.floor[self.floor["floor"].notna()] if "floor" in self.floor else self.floor
         if known.empty:
             return False
-        plain = known[(known["m"].fillna(0.0) == 0.0) | (known["kind"] == "factor") & (known["m"] == 1.0)]
+        given = ~known["loss"].map(lambda loss: sets_own_scale(str(loss))).astype(bool)
+        without = (known["m"].fillna(0.0) == 0.0) | (known["kind"] == "factor") & (known["m"] == 1.0)
+        plain = known[given & without]
         scales = plain["s"].round(2).groupby(plain["condition"]).nunique()
         return bool((scales >= _SEVERAL).any()) or bool((known["imbalance"] > 1).any())
 
@@ -193,14 +202,26 @@ class Audit:
         """`premise_courses`."""
         return premise_courses(self._with_adacos, self._trajectory)
 
+    def _of_adacos(self, premises: pd.DataFrame) -> pd.DataFrame:
+        """Rows of arms whose scale is one of AdaCos's; how other scales fare by its premises is in table and figure."""
+        losses = self.trials.drop_duplicates("arm").set_index("arm")["loss"]
+        own = [arm for arm, loss in losses.items() if scale_of(str(loss)).startswith("adacos")]
+        return premises[premises["arm"].isin(own)]
+
     @property
     def _with_adacos(self) -> pd.DataFrame:
-        """Trials of losses of cosines if AdaCos is among them, else none: the premises are its own."""
+        """Trials of losses of cosines if AdaCos is among them, else none: the premises are its own.
+
+        Without the grids of arms that list several points, whose scales and margins are too different for a median.
+        """
         losses = [str(loss) for loss in self.trials["loss"].unique()] if len(self.trials) else []
         if not any(scale_of(loss).startswith("adacos") for loss in losses):
             return self.trials.head(0)
         of_cosines = [loss for loss in losses if not loss_reads_norm(loss)]
-        return self.trials[self.trials["loss"].isin(of_cosines)]
+        grid = self.trials[self.trials["phase"] == "grid"]
+        points = grid.groupby(["condition", "arm"])["number"].transform("nunique")
+        swept = self.trials.index.isin(points.index[points > 1])
+        return self.trials[self.trials["loss"].isin(of_cosines) & ~swept]
 
     @cached_property
     def planes(self) -> list[Plane]:
@@ -261,7 +282,12 @@ class Audit:
         return [
             ("planes", "Features in the plane", self.shows_planes, lambda: plane_findings(self.spread)),
             ("joint", "s and m together", self.has_joint_grid, lambda: joint_findings(self.joint)),
-            ("margin", "CosFace’s bound on m", len(self.drops) > 0, lambda: margin_findings(self.drops)),
+            (
+                "margin",
+                "CosFace’s bound on m",
+                len(self.drops) > 0,
+                lambda: [*margin_findings(self.drops), *margin_score_findings(self.margin_scores, name)],
+            ),
             *([floor] if tailed else []),
             (
                 "scale",
@@ -279,7 +305,7 @@ class Audit:
                 "premises",
                 "What AdaCos takes for granted",
                 len(self.premises) > 0,
-                lambda: premise_findings(self.premises),
+                lambda: premise_findings(self._of_adacos(self.premises)),
             ),
             *([] if tailed else [floor]),
         ]

@@ -27,9 +27,10 @@ def below_bound(rows: pd.DataFrame) -> pd.DataFrame:
         One row per condition in which a given scale varied without a margin, and P_W of 0.5 and 0.9: `condition`,
         `num_classes`, `embedding_dim`, `posterior`, `bound`; `below`, `below_converged`, `low`, `high` (95 % Wilson of
         their share), `above`, `above_converged`; `epoch_below`, `epoch_above` (medians, ∞ if that trial never
-        converged, NaN if none is known), `p_holm` (adjusted over the conditions at this P_W; NaN where a side is
-        empty); `least_all` and `least_most`, the smallest s at which all, and more than half, of the trials converged
-        (NaN if there is none).
+        converged, NaN if none is known), `later` (share of pairs of a trial below and one above of which the one below
+        took longer, ties half), `p_holm` (adjusted over the conditions at this P_W; both NaN where a side is empty or
+        no trial converged); `least_all` and `least_most`, the smallest s at which all, and more than half, of the
+        trials converged (NaN if there is none).
     """
     found = []
     for condition, group in plain_trials(rows).groupby("condition", sort=False):
@@ -40,6 +41,7 @@ def below_bound(rows: pd.DataFrame) -> pd.DataFrame:
             bound = cosface_scale_bound(classes, posterior)
             below, above = group[group["s"] < bound], group[group["s"] >= bound]
             late = [_times(side) for side in (below, above)]
+            later, p = _rank_sum(*late)
             found.append(
                 {
                     "condition": condition,
@@ -54,12 +56,13 @@ def below_bound(rows: pd.DataFrame) -> pd.DataFrame:
                     "above_converged": int(above["converged"].sum()),
                     "epoch_below": float(late[0].median()),
                     "epoch_above": float(late[1].median()),
-                    "p_holm": _rank_sum(*late),
+                    "later": later,
+                    "p_holm": p,
                     "least_all": least_all,
                     "least_most": least_most,
                 }
             )
-    frame = pd.DataFrame(found, columns=None if found else ["condition", "posterior", "p_holm"])
+    frame = pd.DataFrame(found, columns=None if found else ["condition", "posterior", "later", "p_holm"])
     for _, part in frame.groupby("posterior"):
         frame.loc[part.index, "p_holm"] = holm(part["p_holm"].to_list())
     return frame
@@ -70,11 +73,13 @@ def _times(trials: pd.DataFrame) -> pd.Series:
     return trials["epoch_converged"].where(trials["converged"], np.inf).dropna()
 
 
-def _rank_sum(below: pd.Series, above: pd.Series) -> float:
+def _rank_sum(below: pd.Series, above: pd.Series) -> tuple[float, float]:
+    """How often a trial below took longer than one above, and p."""
     if below.empty or above.empty or not np.isfinite(pd.concat([below, above])).any():
-        return float("nan")
+        return float("nan"), float("nan")
     ranks = stats.rankdata(np.concatenate([below, above]))
     if np.ptp(ranks) == 0:
-        return 1.0
+        return 0.5, 1.0
     first, second = ranks[: len(below)], ranks[len(below) :]
-    return float(stats.mannwhitneyu(first, second, method="asymptotic").pvalue)
+    found = stats.mannwhitneyu(first, second, method="asymptotic")
+    return float(found.statistic) / (len(below) * len(above)), float(found.pvalue)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hpstudy.analysis._arms import KEYS
-from hpstudy.analysis._metrics import scores
 from hpstudy.analysis._statistics import Interval, t_interval
 from hpstudy.analysis.audit._scale_audit import LISTED, OWN_SCALE
+from hpstudy.analysis.audit._scores import audit_scores
 
 BEST_LISTED = "best listed"
 """Kind of the first row of each condition in `best_scales`."""
@@ -48,7 +48,7 @@ def best_scales(audit: pd.DataFrame, trials: pd.DataFrame, metric: str) -> pd.Da
           seeds with Student's 95 % interval, which the picking of the best makes pessimistic for them.
     """
     counted = trials[trials["status"].isin(["completed", "diverged"])].reset_index(drop=True)
-    counted = counted.assign(score=scores(counted, metric))
+    counted = counted.assign(score=audit_scores(counted, metric))
     rows: list[dict[str, Any]] = []
     for condition, here in audit.groupby("condition", sort=False):
         listed = here[(here["kind"] == LISTED) & here["score"].notna()].reset_index(drop=True)

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
+from scipy.special import expit
 
 from hpstudy.analysis._arms import KEYS, margin_of, scale_of
 from hpstudy.analysis._rates import wilson_interval
@@ -19,6 +21,7 @@ POSTERIORS: tuple[float, ...] = (0.5, 0.9, 0.99, 0.999)
 
 _ACCURACY = "geometry/train_accuracy"
 _SHARES = {"s50": 0.5, "s95": 0.95}
+_DOUBT = 0.05
 _WITHOUT_MARGIN = ("additive_cosine", "additive_angle")
 """Margins that are none where m = 0."""
 
@@ -40,9 +43,10 @@ def convergence(trials: pd.DataFrame, epochs: Callable[[str], pd.DataFrame]) -> 
         One row a completed trial that measured its accuracy, and one a diverged trial of a study that did: `trial_id`,
         `condition`, `arm`, `num_classes`, `embedding_dim`, `loss`, `s` (as configured), `m`, `seed`, `accuracy` (NaN if
         diverged), `converged`; `epoch_converged` and `step_converged`, the first epoch from which the accuracy in
-        training stays at 95 % or more, and its last step (NaN if it never does or was not recorded; measured on the
-        moving network, it can fall short of the accuracy at the end); `fraction_of_training`, that epoch as a share of
-        all epochs recorded.
+        training stays at 95 % or more, and its last step; `fraction_of_training`, that epoch as a share of all epochs
+        recorded. In training the network moves and images have capture conditions, so that this accuracy can fall short
+        of the one at the end: a trial that converged and of which it never stays up did so by its last epoch, which it
+        is given. NaN if a trial did not converge and it never stays up, or if nothing was recorded.
     """
     measured = pd.to_numeric(trials[_ACCURACY]) if _ACCURACY in trials else pd.Series(np.nan, index=trials.index)
     ended = (trials["status"] == "completed") & measured.notna() | (trials["status"] == "diverged")
@@ -53,14 +57,19 @@ def convergence(trials: pd.DataFrame, epochs: Callable[[str], pd.DataFrame]) -> 
     found = kept[columns].copy()
     found["accuracy"] = measured[kept.index].where(kept["status"] == "completed")
     found["converged"] = found["accuracy"] >= CONVERGED
-    times = [_first_epoch(epochs, str(trial_id)) for trial_id in kept["trial_id"]]
+    times = [
+        _first_epoch(epochs, str(trial_id), bool(converged))
+        for trial_id, converged in zip(found["trial_id"], found["converged"], strict=True)
+    ]
     for i, name in enumerate(("epoch_converged", "step_converged", "fraction_of_training")):
         found[name] = np.array([time[i] for time in times], dtype=float)
     return found.reset_index(drop=True)
 
 
-def _first_epoch(epochs: Callable[[str], pd.DataFrame], trial_id: str) -> tuple[float, float, float]:
-    """Epoch, step and share of training from which the accuracy stays up; NaN if it never does."""
+def _first_epoch(
+    epochs: Callable[[str], pd.DataFrame], trial_id: str, converged: bool
+) -> tuple[float, float, float]:  # fmt: skip
+    """Epoch, step and share of training from which the accuracy stays up; if it never does the last, or NaN."""
     never = (float("nan"),) * 3
     try:
         frame = epochs(trial_id)
@@ -72,7 +81,9 @@ def _first_epoch(epochs: Callable[[str], pd.DataFrame], trial_id: str) -> tuple[
     below = np.flatnonzero(~(frame["train_accuracy"].to_numpy(dtype=float) >= CONVERGED))
     first = int(below[-1]) + 1 if below.size else 0
     if first == len(frame):
-        return never
+        if not converged:
+            return never
+        first -= 1
     epoch = float(frame["epoch"].iloc[first])
     step = float(frame["step"].iloc[first]) if "step" in frame else float("nan")
     return epoch, step, epoch / float(frame["epoch"].iloc[-1])
@@ -125,7 +136,8 @@ def convergence_fit(rows: pd.DataFrame) -> pd.DataFrame:
     ln(s/bound): it is fitted once, and its points are told as multiples of the bound at each P_W. Both have the
     interval of `threshold`, which is honest where there is no estimate: if every trial converged the threshold has an
     upper limit alone, if none did a lower one. The curve supposes that more s does not hurt; `convergence_shares` does
-    not.
+    not. Where at the largest s fewer converged than the curve allows (exact binomial test at 5 %), it is fitted to the
+    scales up to the last one at which most did: what happens beyond is another matter than the bound.
 
     Args:
         rows: `convergence`.
@@ -133,8 +145,9 @@ def convergence_fit(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row a condition in which s varied: `condition`, `num_classes`, `embedding_dim`, `arms` (their names, joined
         by commas), `trials`, `scales` (different ones), `s_min`, `s_max`, `converged`, `share_at_max` and
-        `share_most` (share converged at the largest s, and the largest share at any), `regime` (`all`, `none`,
-        `separated`, `mixed`, `flat`), `slope` (logits per unit of ln s), `s50`, `s50_low`, `s50_high` and the same of
+        `share_most` (share converged at the largest s, and the largest share at any), `s_fitted` (the largest s that
+        the curve is fitted to), `regime` (`all`, `none`, `separated`, `mixed`, `flat`: of the scales that it is fitted
+        to), `slope` (logits per unit of ln s), `s50`, `s50_low`, `s50_high` and the same of
         `s95`: scales, 0 and ∞ for ends that the trials do not set, and NaN for estimates; for each P_W (tag `p50`,
         `p90`, `p99`, `p999`) `bound_<tag>`, and `<point>_<tag>`, `<point>_<tag>_low`, `<point>_<tag>_high`, the points
         divided by it (NaN where it is not positive).
@@ -155,6 +168,8 @@ def convergence_fit(rows: pd.DataFrame) -> pd.DataFrame:
             "share_at_max": float((shares["sum"] / shares["count"]).iloc[-1]),
             "share_most": float((shares["sum"] / shares["count"]).max()),
         }
+        shares = _rising(shares)
+        row["s_fitted"] = float(shares.index.max())
         points = {
             name: threshold(np.log(shares.index.to_numpy(dtype=float)), shares["sum"], shares["count"], share)
             for name, share in _SHARES.items()
@@ -169,6 +184,22 @@ def convergence_fit(rows: pd.DataFrame) -> pd.DataFrame:
                 row |= {f"{name}_{tag}{end}": row[f"{name}{end}"] / bound for end in ("", "_low", "_high")}
         found.append(row)
     return pd.DataFrame(found, columns=None if found else ["condition", "regime"])
+
+
+def _rising(shares: pd.DataFrame) -> pd.DataFrame:
+    """The scales that a rising curve is fitted to: all, or up to the last of the largest share if it misses the end."""
+    fitted = threshold(np.log(shares.index.to_numpy(dtype=float)), shares["sum"], shares["count"])
+    last, share = shares.iloc[-1], shares["sum"] / shares["count"]
+    if fitted.regime == "mixed":
+        expected = float(expit(fitted.slope * (np.log(float(shares.index[-1])) - fitted.at)))
+    elif fitted.regime == "flat":
+        expected = float(shares["sum"].sum() / shares["count"].sum())
+    else:
+        return shares
+    if stats.binom.cdf(last["sum"], last["count"], expected) >= _DOUBT:
+        return shares
+    rising = shares[shares.index <= share.index[share == share.max()].max()]
+    return rising if len(rising) > 1 else shares
 
 
 def scale_bounds(num_classes: int) -> dict[str, float]:

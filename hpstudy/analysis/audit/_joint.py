@@ -180,4 +180,9 @@ def _widest(frame: pd.DataFrame) -> list[str]:
 
 
 def _posterior(p: float) -> str:
-    return "1 to three digits" if p > 0.9995 else f"{p:.3f}" if p >= 0.0005 else f"{p:.1e}"
+    if p > 0.9995:
+        return "1 to three digits"
+    if p >= 0.0005 or p == 0:
+        return f"{p:.3f}"
+    mantissa, exponent = f"{p:.1e}".split("e-")
+    return f"{mantissa}·10⁻" + str(int(exponent)).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -171,23 +171,25 @@ def _have(of: Sequence[str]) -> str:
 
 def _tightness(frame: pd.DataFrame) -> list[str]:
     """How near the floor trials without margin, noise and imbalance come, where a simplex fits and where none does."""
-    plain = (frame["equivalent_s"] == frame["s"]) & (frame["imbalance"] <= 1) & (frame["label_noise"] == 0)
+    margin_free = np.isclose(frame["equivalent_s"], frame["s"], rtol=1e-9)
+    plain = margin_free & (frame["imbalance"] <= 1) & (frame["label_noise"] == 0)
     clean = frame[plain & frame["ratio"].notna()]
     fits = clean["num_classes"] <= clean["embedding_dim"] + 1
     found = []
     for rows, where in ((clean[fits], "Where C ≤ K + 1"), (clean[~fits], "Where C > K + 1")):
         if rows.empty:
             continue
-        by_scale = rows.groupby(rows["s"].round(6))["ratio"].median()
-        near = by_scale.index[(by_scale <= _TIGHT).cummin()]
-        last = f"at {_scale(by_scale.index[-1])} it is {_times(by_scale.iloc[-1])} the floor"
-        within = f"{where} the loss is within {max(100 * (by_scale[near].max() - 1), 0.1):.1f} % of the floor"
+        by_scale = rows.groupby(rows["s"].round(6))["ratio"].agg(["min", "max"])
+        near = by_scale.index[(by_scale["max"] <= _TIGHT).cummin()]
+        last = f"at {_scale(by_scale.index[-1])} it is {_times(*by_scale.iloc[-1])} the floor"
+        most = max(100 * (by_scale.loc[near, "max"].max() - 1), 0.1)
+        within = f"{where} the loss of every trial is within {most:.1f} % of the floor"
         if len(near) == len(by_scale):
             found.append(f"{within} at every scale up to {_scale(near[-1])}.")
         elif len(near):
             found.append(f"{within} up to {_scale(near[-1])}; {last}.")
         else:
-            first = f"{_times(by_scale.iloc[0])} the floor at {_scale(by_scale.index[0])}"
+            first = f"{_times(*by_scale.iloc[0])} the floor at {_scale(by_scale.index[0])}"
             only = f"{where} the loss is {first}"
             found.append(f"{only}, and {last}." if len(by_scale) > 1 else f"{only}.")
     return found
@@ -197,8 +199,12 @@ def _scale(s: float) -> str:
     return f"s = {scale_text(float(s))}"
 
 
-def _times(ratio: float) -> str:
-    return f"{ratio:.3g} times" if ratio < 100 else f"{ratio:,.0f} times" if ratio < 1e6 else "a million times and more"
+def _times(least: float, most: float) -> str:
+    """The span of a ratio over trials, one number where both ends read the same."""
+    if least >= 1e6:
+        return "a million times and more"
+    low, high = (f"{ratio:.3g}" if ratio < 100 else f"{ratio:,.0f}" for ratio in (least, min(most, 1e6)))
+    return f"{low} times" if low == high else f"{low} to {high} times{' and more' if most > 1e6 else ''}"
 
 
 def _imbalanced(frame: pd.DataFrame) -> list[str]:

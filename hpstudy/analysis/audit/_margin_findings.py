@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from hpstudy.analysis._words import counted, listed
+from hpstudy.analysis._words import counted
 
 _MOST_NAMED = 4
 
@@ -41,7 +41,11 @@ def _sharp(fallen: pd.DataFrame) -> list[str]:
     exact = fallen["exact"].astype(bool)
     for words, rows in (
         ("the largest possible margin is known exactly", fallen[exact]),
-        ("it is known within limits only, and the sharp bound is the upper one", fallen[~exact]),
+        (
+            f"{'it' if exact.any() else 'the largest possible margin'} is known within limits only, of which the sharp "
+            "bound is the upper one",
+            fallen[~exact],
+        ),
     ):
         if rows.empty:
             continue

@@ -20,15 +20,12 @@ def plane_spread(planes: Sequence[Plane]) -> pd.DataFrame:
         One row a picture: `condition`, `arm`, `reads_norm`; `angle_spread`, the standard deviation of the angle of a
         sample to the mean direction of its class (rad, pooled over the classes); `norm_spread`, that of a sample's norm
         over the mean norm of its class; `least_angle` between two prototypes (rad) and `even_angle`, 2π/C; `merged`
-        pairs of prototypes; `accuracy`. Samples at the origin have no direction, and those that are not finite none of
-        all; spreads are NaN where no sample has one.
+        pairs of prototypes; `accuracy`. Points at the origin and samples that are not finite count in no spread or
+        angle, which are NaN where nothing is left.
     """
     rows = []
     for plane in planes:
         angles, norms = _of_classes(plane.samples)
-        ends = plane.prototypes[["x", "y"]].to_numpy(dtype=float)
-        directions = np.sort(np.arctan2(ends[:, 1], ends[:, 0]))
-        gaps = np.diff(np.append(directions, directions[0] + 2 * math.pi))
         rows.append(
             {
                 "condition": plane.condition,
@@ -36,7 +33,7 @@ def plane_spread(planes: Sequence[Plane]) -> pd.DataFrame:
                 "reads_norm": plane.reads_norm,
                 "angle_spread": _root_mean_square(angles),
                 "norm_spread": _root_mean_square(norms),
-                "least_angle": float(gaps.min()),
+                "least_angle": _least_angle(plane.prototypes),
                 "even_angle": 2 * math.pi / plane.num_classes,
                 "merged": merged_pairs(plane.prototypes),
                 "accuracy": plane.accuracy,
@@ -62,6 +59,15 @@ def _of_classes(samples: pd.DataFrame) -> tuple[Floats, Floats]:
     return angles, relative
 
 
+def _least_angle(prototypes: pd.DataFrame) -> float:
+    ends = prototypes[["x", "y"]].to_numpy(dtype=float)
+    directed = ends[np.hypot(ends[:, 0], ends[:, 1]) > 0]
+    if len(directed) < 2:
+        return math.nan
+    directions = np.sort(np.arctan2(directed[:, 1], directed[:, 0]))
+    return float(np.diff(np.append(directions, directions[0] + 2 * math.pi)).min())
+
+
 def _root_mean_square(values: Floats) -> float:
     return float(np.sqrt(np.mean(values**2))) if len(values) else math.nan
 
@@ -78,7 +84,7 @@ def plane_findings(spread: pd.DataFrame) -> list[str]:
 
 
 def _rays(rows: pd.DataFrame) -> list[str]:
-    """Rays are classes that are longer than wide: their norms vary by more than their angles, in radians."""
+    """Whether classes are longer than wide: their norms vary by more than their angles, in radians."""
     known = rows.dropna(subset=["angle_spread", "norm_spread"])
     if known.empty:
         return []
@@ -86,9 +92,9 @@ def _rays(rows: pd.DataFrame) -> list[str]:
     if long.empty:
         shape = "classes are no longer than wide"
     elif len(long) == len(known):
-        shape = "classes are longer than wide, which makes them rays"
+        shape = "classes are longer than wide"
     else:
-        shape = f"under {listed(long['arm'].to_list())} classes are longer than wide, which makes them rays"
+        shape = f"under {listed(long['arm'].to_list())} classes are longer than wide"
     return [
         f"Under losses that read the norm ({listed(known['arm'].to_list())}) the norm of a sample varies by "
         f"{_percent(known['norm_spread'])} within its class and its direction by {_degrees(known['angle_spread'])} "
@@ -101,12 +107,17 @@ def _circles(rows: pd.DataFrame) -> list[str]:
     if known.empty:
         return []
     spread = _degrees(known["angle_spread"])
-    return [f"Under losses of cosines directions spread by {spread} within a class{_extremes(known, spread)}."]
+    text = f"Under losses of cosines directions spread by {spread} within a class{_extremes(known, spread)}"
+    return [
+        f"{text}, and norms, which these losses don't read, vary by {_percent(known['norm_spread'])} (a trial each)."
+    ]
 
 
 def _apart(rows: pd.DataFrame) -> list[str]:
-    ordered = rows.assign(share=rows["least_angle"] / rows["even_angle"]).sort_values("share", kind="stable")
-    merged = rows[rows["merged"] > 0]
+    rows = rows.assign(share=rows["least_angle"] / rows["even_angle"]).dropna(subset=["share"])
+    if rows.empty:
+        return []
+    ordered, merged = rows.sort_values("share", kind="stable"), rows[rows["merged"] > 0]
     share = _percent(ordered["share"])
     text = f"The nearest two prototypes are {share} as far apart as if all were evenly spread"
     text += _extremes(ordered, share)

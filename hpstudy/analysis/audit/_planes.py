@@ -97,8 +97,8 @@ def merged_pairs(prototypes: pd.DataFrame) -> int:
     Args:
         prototypes: As in `merged_prototypes`.
     """
-    labels, near = _neighbours(prototypes)
-    return int(np.triu(near, k=1).sum()) if len(labels) else 0
+    _, near = _neighbours(prototypes)
+    return int(np.triu(near, k=1).sum())
 
 
 def _neighbours(prototypes: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -8,11 +8,11 @@ import pandas as pd
 from scipy.special import expit
 
 from hpstudy.analysis._arms import KEYS, arm_kinds, sets_own_scale
-from hpstudy.analysis._metrics import scores
 from hpstudy.analysis._rates import wilson_interval
 from hpstudy.analysis._statistics import t_interval
 from hpstudy.analysis.audit._convergence import convergence, has_plain_scale, scale_bounds
 from hpstudy.analysis.audit._prototype_laws import below_scale_bounds
+from hpstudy.analysis.audit._scores import audit_scores
 from hpstudy.theory import implied_posterior, scale_bound_of_log_odds
 
 LISTED, OWN_SCALE = "listed", "adaptive"
@@ -61,7 +61,7 @@ def scale_audit(trials: pd.DataFrame, epochs: Callable[[str], pd.DataFrame], met
     kept = counted.assign(kind=_kinds(counted))
     kept = kept[kept["kind"] != ""]
     judged = convergence(kept, epochs).set_index("trial_id")
-    kept = kept.assign(score=scores(kept, metric), final=_final_scale(kept))
+    kept = kept.assign(score=audit_scores(kept, metric), final=_final_scale(kept))
     listed = kept["s"].where(kept["kind"] == LISTED, -1.0)
     rows = [
         _row(group, judged[judged.index.isin(group["trial_id"])])

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from hpstudy.analysis._metrics import MetricName
-from hpstudy.analysis._rates import wilson_interval
 from hpstudy.analysis._words import counted, p_text, scale_text
 from hpstudy.analysis.audit._below_bound import READ_AT
 from hpstudy.analysis.audit._best_scales import BEST_LISTED
@@ -16,8 +15,12 @@ from hpstudy.analysis.audit._scale_audit import OWN_SCALE
 
 _SIGNIFICANT = 0.05
 _TOLD = {"adacos_fixed": "fixed AdaCos", "adacos": "dynamic AdaCos"}
+_MEANING = " (95 % of the training samples nearest to their own prototype when training ended)"
 _MANY_NINES, _ONLY_POWERS = 4, 9
 """Powers of ten below which a posterior is told by what it lacks to 1, and that by its power alone."""
+
+_LEAST_SHOWN = 0.005
+"""A lower end that reads as 0 is none."""
 
 
 def scale_findings(
@@ -69,23 +72,34 @@ def _reading(below: pd.DataFrame) -> list[str]:
     found = []
     for posterior in READ_AT:
         rows = below[below["posterior"] == posterior]
-        total, count = int(rows["below"].sum()), int(rows["below_converged"].sum())
+        tried = rows[rows["below"] > 0]
         at = f"below the bound at P_W = {posterior:g}"
-        if total == 0:
+        if tried.empty:
             found.append(f"No trial had an s {at}, so that nothing is shown of what happens there.")
             continue
-        low, high = (100 * end for end in wilson_interval(count, total))
-        above, above_count = int(rows["above"].sum()), int(rows["above_converged"].sum())
+        total, count = int(tried["below"].sum()), int(tried["below_converged"].sum())
+        above, above_count = int(tried["above"].sum()), int(tried["above_converged"].sum())
         beside = f", as against {above_count} of {above} above it" if above else ""
-        share = f"{_share(count, total)} {at} converged (95 % interval {low:.0f} to {high:.0f} %){beside}"
-        if count:
-            verdict = "a network can converge there; what it can't reach is the posterior"
-        elif above_count:
-            verdict = "this agrees with the reading that none can"
-        else:
-            verdict = "this can't be laid to the bound"
-        found.append(f"{share}: {verdict}.")
+        found.append(f"{_share(count, total)} {at} converged{'' if found else _MEANING}{beside}: {_verdict(tried)}.")
     return found
+
+
+def _verdict(tried: pd.DataFrame) -> str:
+    """What that says of the reading, condition by condition: a share over several mixes what differs."""
+    can, without = tried[tried["below_converged"] > 0], tried[tried["below_converged"] == 0]
+    only_above = int((without["above_converged"] > 0).sum())
+    parts = [
+        (len(can), "a network can converge there, though what it can't reach is the posterior"),
+        (
+            only_above,
+            "none did there by the end of training and some above did, which agrees with the reading that none can",
+        ),
+        (len(without) - only_above, "none did on either side, which can't be laid to the bound"),
+    ]
+    told = [(count, words) for count, words in parts if count]
+    if len(told) == 1:
+        return told[0][1]
+    return f"of {counted(len(tried), 'condition')}, {'; '.join(f'in {count} {words}' for count, words in told)}"
 
 
 def _share(count: int, total: int) -> str:
@@ -102,7 +116,7 @@ def _threshold(fit: pd.DataFrame) -> list[str]:
         return [_one_threshold(fit.iloc[0].to_dict()), *_falling(fit)]
     found, total = [], len(fit)
     for regimes, words in (
-        (["all"], "every trial converged, down to the smallest s tried, {s_min} times the bound at P_W = 0.9"),
+        (["all"], "every trial converged{up_to}, down to the smallest s tried, {s_min} times the bound at P_W = 0.9"),
         (["none"], "no trial converged, up to the largest s tried, {s_max} times the bound at P_W = 0.9"),
         (["flat"], "the share of trials that converge does not rise with s"),
         (["separated", "mixed"], "half of the trials converge at an s of {s50} times the bound at P_W = 0.9"),
@@ -110,6 +124,7 @@ def _threshold(fit: pd.DataFrame) -> list[str]:
         rows = fit[fit["regime"].isin(regimes)]
         if len(rows):
             ratios = {key: _range(rows[key] / rows["bound_p90"], shown=_times) for key in ("s_min", "s_max", "s50")}
+            ratios["up_to"] = f" up to s = {_range(rows['s_fitted'])}" if _cut(rows).any() else ""
             where = "In all" if len(rows) == total else f"In {len(rows)} of"
             found.append(f"{where} {counted(total, 'condition')} {words.format_map(ratios)}.")
     return [*found, *_falling(fit)]
@@ -117,15 +132,30 @@ def _threshold(fit: pd.DataFrame) -> list[str]:
 
 def _falling(fit: pd.DataFrame) -> list[str]:
     """Where the largest scales converge less often than smaller ones, which no rising curve has."""
-    rows = fit[fit["share_at_max"] < fit["share_most"]]
-    if rows.empty:
-        return []
-    if len(fit) == 1:
-        row = rows.iloc[0]
-        at = f"At the largest s, {scale_text(row['s_max'])}, {100 * row['share_at_max']:.0f} % of the trials converged"
-        return [f"{at}, fewer than at a smaller one, which no curve that rises can show."]
-    where = f"In {len(rows)} of {counted(len(fit), 'condition')} fewer trials converged at the largest s than at a"
-    return [f"{where} smaller one, which no curve that rises can show."]
+    found = []
+    for rows, words in (
+        (fit[_cut(fit)], "than a rising curve allows, which is fitted up to s = {s_fitted}"),
+        (
+            fit[~_cut(fit) & (fit["share_at_max"] < fit["share_most"])],
+            "than at a smaller one, by no more than chance allows",
+        ),
+    ):
+        if rows.empty:
+            continue
+        told = words.format(s_fitted=_range(rows["s_fitted"]))
+        if len(fit) == 1:
+            largest, share = rows[["s_max", "share_at_max"]].iloc[0]
+            found.append(
+                f"At the largest s, {scale_text(largest)}, fewer trials converged ({100 * share:.0f} %) {told}."
+            )
+        else:
+            where = f"In {len(rows)} of {counted(len(fit), 'condition')}"
+            found.append(f"{where} fewer trials converged at the largest s {told}.")
+    return found
+
+
+def _cut(fit: pd.DataFrame) -> pd.Series:
+    return fit["s_fitted"] < fit["s_max"]
 
 
 def _one_threshold(row: Mapping[Any, Any]) -> str:
@@ -133,10 +163,11 @@ def _one_threshold(row: Mapping[Any, Any]) -> str:
         return _ends(row[f"{point}_p90_low"], row[f"{point}_p90_high"])
 
     in_bounds = "times the bound at P_W = 0.9"
+    up_to = f" up to s = {scale_text(row['s_fitted'])}" if row["s_fitted"] < row["s_max"] else ""
     if row["regime"] == "all":
         s_min = f"s = {scale_text(row['s_min'])}, {_times(row['s_min'] / row['bound_p90'])} {in_bounds}"
         limit = interval("s50")
-        return f"Every trial converged, down to {s_min}" + (
+        return f"Every trial converged{up_to}, down to {s_min}" + (
             f"; the s at which half would lies {limit} {in_bounds} (95 % limit)." if limit else "."
         )
     if row["regime"] == "none":
@@ -150,7 +181,7 @@ def _one_threshold(row: Mapping[Any, Any]) -> str:
     doubt = f"95 % interval {interval('s50')}" if interval("s50") else "no interval"
     half = f"at s = {scale_text(row['s50'])}, {_times(row['s50_p90'])} {in_bounds} ({doubt})"
     if row["regime"] == "separated":
-        return f"All trials converged above some s and none below it: the threshold lies {half}."
+        return f"All trials converged above some s{up_to} and none below it: the threshold lies {half}."
     most = f", and 95 % at {_times(row['s95_p90'])} times" + (f" ({interval('s95')})" if interval("s95") else "")
     return f"Half of the trials converge {half}{most}."
 
@@ -160,8 +191,8 @@ def _speed(below: pd.DataFrame) -> list[str]:
     if rows.empty:
         return []
     at = "the bound at P_W = 0.9"
-    later = rows[(rows["p_holm"] < _SIGNIFICANT) & (rows["epoch_below"] > rows["epoch_above"])]
-    sooner = rows[(rows["p_holm"] < _SIGNIFICANT) & (rows["epoch_below"] < rows["epoch_above"])]
+    later = rows[(rows["p_holm"] < _SIGNIFICANT) & (rows["later"] > 0.5)]
+    sooner = rows[(rows["p_holm"] < _SIGNIFICANT) & (rows["later"] < 0.5)]
     if len(rows) == 1:
         row = rows.iloc[0]
         medians = f"(median {_epoch(row['epoch_below'])} against {_epoch(row['epoch_above'])} above it, "
@@ -205,8 +236,11 @@ def _best(best: pd.DataFrame, name: MetricName) -> list[str]:
     if tested.empty:
         return [f"{sentence}; too few seeds to tell other scales from it.", *_edges(rows)]
     told = int((tested["told"] > 0).sum())
+    reach = (tested[f"alike_{end}"] / tested["s"] * tested["ratio_p90"] for end in ("low", "high"))
+    down, up = (_range(ends, shown=_times).replace(" to ", "–") for ends in reach)
     return [
-        f"{sentence}; some other listed s is shown to be worse in {told} of {counted(len(tested), 'condition')}.",
+        f"{sentence}; some other listed s is shown to be worse in {told} of {counted(len(tested), 'condition')}, but "
+        f"scales from {down} up to {up} times that bound (by condition) are not told from the best.",
         *_edges(rows),
     ]
 
@@ -293,9 +327,10 @@ def posterior_text(log_odds: float) -> str:
 
 def _ends(low: float, high: float) -> str:
     """An interval with open ends told as a limit; empty where it has none."""
-    if low > 0 and math.isfinite(high):
+    closed = low >= _LEAST_SHOWN
+    if closed and math.isfinite(high):
         return f"{_times(low)} to {_times(high)}"
-    return f"above {_times(low)}" if low > 0 else f"below {_times(high)}" if math.isfinite(high) else ""
+    return f"above {_times(low)}" if closed else f"below {_times(high)}" if math.isfinite(high) else ""
 
 
 def _range(

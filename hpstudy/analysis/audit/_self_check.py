@@ -111,7 +111,7 @@ def _all_met(found: _Measured) -> Floats:
     angle = np.arccos(np.clip(largest, -1.0, 1.0))
     most = np.where(found.margin == "additive_angle", angle, np.minimum(chord, widest))
     met = _additive(found) & (found.of("margin_satisfied_fraction") >= 1)
-    return np.where(met, most - found.m + COSINE_ROUNDING, np.nan)
+    return np.where(met, most - found.m + COSINE_ROUNDING, np.nan) * found.complete
 
 
 def _widest_margin(count: int, dim: int) -> float:

@@ -75,15 +75,15 @@ def stability_map(trials: pd.DataFrame, caps: Mapping[str, float] | None = None)
     Returns:
         A row for each arm with such a scale and each (C, K, noise), rules and arms in order: `arm`, `rule` (name of the
         scale), `num_classes`, `embedding_dim`, `label_noise`, `conditions` (joined by `, `); `trials` (failed ones left
-        out), `independent` (trials that share training seed and condition count as one), `ran_away` (diverged, or at
-        more than `RUNAWAY` times its start at the end), `rate`, `low`, `high` (95 % Wilson, of the independent ones),
-        median `diverged_step` (NaN if unknown); `final_s` (median of
-        completed trials) and `largest_s` seen at an end; `start` s₀, `ceiling` (NaN for the published rule), `stable`
-        and `unstable` root (NaN where there is none), `predicted` (`runs away`, `rests`, `at its ceiling`); `p`, the
-        exact one-sided binomial test of most trials going as predicted, and `contradicts`, p < 5 %, which five
+        out, and pruned ones, which had no time to run away), `independent` (trials that share training seed and
+        condition count as one), `ran_away` (diverged, or at more than `RUNAWAY` times its start at the end), `rate`,
+        `low`, `high` (95 % Wilson, of the independent ones), median `diverged_step` (NaN if unknown); `final_s` (median
+        of completed trials) and `largest_s` seen at an end; `start` s₀, `ceiling` (NaN for the published rule),
+        `stable` and `unstable` root (NaN where there is none), `predicted` (`runs away`, `rests`, `at its ceiling`);
+        `p`, the exact one-sided binomial test of most trials going as predicted, and `contradicts`, p < 5 %, which five
         independent trials can reach.
     """
-    counted = trials[trials["status"] != "failed"]
+    counted = trials[trials["status"].isin(["completed", "diverged"])]
     counted = counted.assign(
         rule=counted["loss"].map(lambda loss: dynamic_rule(str(loss))),
         label_noise=_column(counted, "data/label_noise").fillna(0.0),

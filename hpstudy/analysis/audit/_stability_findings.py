@@ -26,34 +26,46 @@ def _published(found: pd.DataFrame) -> list[str]:
         return []
     gone, total = int(rows["ran_away"].sum()), int(rows["trials"].sum())
     text = (
-        f"The published rule ran away in {gone} of {counted(total, 'trial')} (diverged, or ended beyond {RUNAWAY:g} "
-        "times its start)"
+        f"The published rule ran away in {gone or 'none'} of {counted(total, 'trial')} (diverged, or ended beyond "
+        f"{RUNAWAY:g} times its start)"
     )
-    wild = rows[rows["ran_away"] > 0]
-    if gone and gone < total:
-        calm = rows[rows["ran_away"] == 0]
-        text += f"; with K = {_values(wild['embedding_dim'])} in at least one trial"
-        text += f", and in none with {_cells(calm)}" if len(calm) else ""
-    noisy = rows[rows["label_noise"] > 0]
-    if len(noisy) and (rows["label_noise"] == 0).any():
-        clean = rows[rows["label_noise"] == 0]
-        rates = [100 * part["ran_away"].sum() / part["trials"].sum() for part in (clean, noisy)]
-        text += f". With wrong labels it did so in {rates[1]:.0f} % of the trials, without in {rates[0]:.0f} %"
-    return [f"{text}."]
+    sizes = rows.groupby(["num_classes", "embedding_dim"], sort=True)["ran_away"].sum()
+    wild, calm = (_sizes(sizes[part]) for part in (sizes > 0, sizes == 0))
+    if wild and calm:
+        text += f": at least once with {wild}, and never with {calm}"
+    return [f"{text}.", *_noise(rows)]
 
 
-def _cells(rows: pd.DataFrame) -> str:
-    smallest = rows.groupby("num_classes", sort=True)["embedding_dim"].apply(lambda dims: sorted(set(dims)))
-    return listed([f"C = {classes}, K = {_values(pd.Series(dims))}" for classes, dims in smallest.items()])
+def _noise(rows: pd.DataFrame) -> list[str]:
+    """Wrong labels against none, over the sizes that arms tried with both."""
+    noisy = rows["label_noise"] > 0
+    keys = ["arm", "num_classes", "embedding_dim"]
+    both = noisy.groupby([rows[key] for key in keys]).transform("nunique") > 1
+    if not both.any():
+        return []
+    with_wrong, without = (
+        f"{int(part['ran_away'].sum()) or 'none'} of {counted(int(part['trials'].sum()), 'trial')}"
+        for part in (rows[both & noisy], rows[both & ~noisy])
+    )
+    return [
+        f"With wrong labels the published rule ran away in {with_wrong}, without them at the same sizes in {without}."
+    ]
 
 
-def _values(values: pd.Series) -> str:
-    return listed([f"{value:g}" for value in sorted(set(values))])
+def _sizes(cells: pd.Series) -> str:
+    """Sizes of a frame indexed by C and K, e.g. `K = 8, 16 (C = 100) and K = 8 (C = 1,000)`."""
+    told = []
+    for classes, part in cells.groupby(level=0, sort=True):
+        dims = ", ".join(f"{dim:,}" for dim in part.index.get_level_values(1))
+        told.append(f"K = {dims} (C = {classes:,})")
+    return listed(told)
 
 
 def _regions(agreement: pd.DataFrame) -> list[str]:
     sentences = []
-    for noisy, rows in agreement[agreement["trials"] > 0].groupby("noisy", sort=True):
+    tried = agreement[agreement["trials"] > 0]
+    several = tried["arm"].nunique() > 1
+    for (arm, noisy), rows in tried.groupby(["arm", "noisy"], sort=True):
         told = []
         for predicted, words in ((RUNS_AWAY, "expect it to run away"), (RESTS, "expect it to rest")):
             region = rows[rows["predicted"] == predicted]
@@ -61,12 +73,13 @@ def _regions(agreement: pd.DataFrame) -> list[str]:
                 continue
             one = region.iloc[0]
             told.append(
-                f"where they {words} it did run away in {one['ran_away']} of {counted(int(one['trials']), 'trial')} of "
-                f"{counted(int(one['cells']), 'cell')} (95 % interval {_percent(one['low'], one['high'])}, a cell "
-                "counting once)"
+                f"where they {words} it did run away in {int(one['ran_away']) or 'none'} of "
+                f"{counted(int(one['trials']), 'trial')} of {counted(int(one['cells']), 'cell')} (95 % interval "
+                f"{_percent(one['low'], one['high'])}, a cell counting once)"
             )
+        subject = f"{arm} held" if several else "Held"
         labels = "with wrong labels, " if noisy else ""
-        sentences.append(f"Held against its fixed points at 45°, {labels}{listed(told)}.")
+        sentences.append(f"{subject} against its fixed points at 45°: {labels}{listed(told)}.")
     return sentences
 
 
@@ -75,20 +88,25 @@ def _doubt(agreement: pd.DataFrame) -> list[str]:
     if not testable:
         few = "No cell has the five independent trials that could contradict its prediction."
         return [few] if len(agreement) else []
-    verb = "contradicts" if wrong == 1 else "contradict"
-    return [
-        f"{wrong or 'None'} of {counted(testable, 'cell')} with trials enough to tell {verb} the prediction, which is "
-        "about independent uniform directions and not about trained ones."
-    ]
+    if testable == 1:
+        text = f"The one cell with trials enough to tell {'contradicts' if wrong else 'does not contradict'}"
+    else:
+        verb = "contradicts" if wrong == 1 else "contradict"
+        text = f"{wrong or 'None'} of {counted(testable, 'cell')} with trials enough to tell {verb}"
+    return [f"{text} the prediction, which is about independent uniform directions and not about trained ones."]
 
 
 def _stabilised(found: pd.DataFrame) -> list[str]:
     sentences = []
     for arm, rows in found[found["rule"] != PUBLISHED].groupby("arm", sort=False):
         gone, total = int(rows["ran_away"].sum()), int(rows["trials"].sum())
-        low, high = clopper_pearson_interval(gone, total)
+        units = total**2 // int((rows["trials"] ** 2).sum())
+        interval = _percent(*clopper_pearson_interval(gone / total * units, units))
         at_ceiling = rows[np.isclose(rows["largest_s"], rows["ceiling"], rtol=1e-3)]
-        text = f"{arm}: {gone} of {counted(total, 'trial')} ran away (95 % interval {_percent(low, high)})"
+        text = (
+            f"{arm}: {gone or 'none'} of {counted(total, 'trial')} ran away (95 % interval {interval}, a cell counting "
+            "once)"
+        )
         if len(at_ceiling):
             text += f", and some trial ended at the ceiling in {len(at_ceiling)} of {counted(len(rows), 'cell')}"
         sentences.append(f"{text}.")

@@ -227,9 +227,10 @@ def _scale(s: float) -> str:
 
 def _ends(low: float, high: float) -> str:
     """An interval of scales, or the one end that it has."""
-    if low > 0 and np.isfinite(high):
+    closed = scale_text(low) != scale_text(0.0)
+    if closed and np.isfinite(high):
         return f"{scale_text(low)} to {scale_text(high)}"
-    return f"> {scale_text(low)}" if low > 0 else f"< {scale_text(high)}" if np.isfinite(high) else DASH
+    return f"> {scale_text(low)}" if closed else f"< {scale_text(high)}" if np.isfinite(high) else DASH
 
 
 def _epoch(epoch: float) -> str:

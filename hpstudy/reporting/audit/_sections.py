@@ -15,6 +15,7 @@ from hpstudy.reporting.audit._joint_figure import joint_figure
 from hpstudy.reporting.audit._loss_floor_figure import SIZES_SHOWN, loss_floor_figure
 from hpstudy.reporting.audit._margin_drop_figure import margin_bound_figure, margin_drop_figure
 from hpstudy.reporting.audit._margin_drop_table import margin_drop_table, margin_geometry_table
+from hpstudy.reporting.audit._margin_scores_table import margin_scores_table
 from hpstudy.reporting.audit._plane_figure import plane_figure
 from hpstudy.reporting.audit._posterior_curves_figure import posterior_curves_figure
 from hpstudy.reporting.audit._premises_figure import premises_figure
@@ -82,6 +83,9 @@ def margin_bound(evidence: Evidence, document: Document) -> None:
     document.data("margin_curve", audit.curve)
     document.table("margin_drops", margin_drop_table(drops, evidence.styles), drops)
     document.table("margin_geometry", margin_geometry_table(drops, evidence.styles), drops)
+    if len(scored := audit.margin_scores):
+        table = margin_scores_table(scored, evidence.styles, evidence.name)
+        document.table("margin_scores", table, scored)
     document.figure(
         "margin_bound",
         margin_bound_figure(drops, evidence.styles),

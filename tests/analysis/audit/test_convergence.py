@@ -36,7 +36,7 @@ def curve(accuracies: list[float]) -> pd.DataFrame:
         ([0.2, 0.96, 0.97, 0.99], 2),
         ([0.2, 0.96, 0.9, 0.95], 4),
         ([0.99, 0.99], 1),
-        ([0.2, 0.96, 0.9], math.nan),
+        ([0.2, 0.96, 0.9], 3),
         ([0.96, math.nan, 0.96], 3),
         ([], math.nan),
     ],
@@ -207,6 +207,34 @@ def test_shares_suppose_no_curve(planted: Any) -> None:
     assert (shares["share"] <= shares["high"]).all()
     assert shares["epoch"].isna().to_list() == [True, True, *[False] * 6]
     assert convergence_fit(rows).iloc[0][["share_at_max", "share_most"]].to_list() == [0.8, 1.0]
+
+
+def test_curve_that_must_rise_is_not_held_against_scales_at_which_it_falls(planted: Any) -> None:
+    made = planted.survey(adaptive=(), seeds=5, threshold=lambda _: 3.0)
+    rows = convergence(made.trials, made.epochs)
+    whole = convergence_fit(rows).iloc[0]
+    assert whole["s_fitted"] == whole["s_max"] == 128.0
+    rows.loc[(rows["s"] == 128.0) & (rows["seed"] > 0), "converged"] = False
+    rows.loc[(rows["s"] == 64.0) & (rows["seed"] == 0), "converged"] = False
+    fallen = convergence_fit(rows).iloc[0]
+    assert (fallen["s_fitted"], fallen["s_max"], fallen["share_at_max"]) == (32.0, 128.0, 0.2)
+    assert fallen[["s50", "s50_low", "s50_high"]].to_list() == pytest.approx(
+        whole[["s50", "s50_low", "s50_high"]].to_list(), rel=1e-3
+    )
+    rows.loc[rows["s"] <= 16.0, "converged"] = True
+    assert convergence_fit(rows).iloc[0][["regime", "s_fitted"]].to_list() == ["all", 32.0]
+
+
+def test_later_is_told_by_ranks_where_medians_are_alike(planted: Any) -> None:
+    made = planted.survey(adaptive=(), seeds=5)
+    rows = convergence(made.trials, made.epochs)
+    low = rows["s"] < cosface_scale_bound(10, 0.9)
+    rows["converged"], rows["epoch_converged"] = False, np.nan
+    rows.loc[~low & (rows["seed"] < 2), ["converged", "epoch_converged"]] = [True, 3.0]
+    found = below_bound(rows).set_index("posterior").loc[0.9]
+    assert found["epoch_below"] == found["epoch_above"] == math.inf
+    assert found["later"] == pytest.approx(0.5 + 0.4 / 2)
+    assert found["p_holm"] < 0.05
 
 
 def test_two_classes_have_no_bound_at_one_half() -> None:
