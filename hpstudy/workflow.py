@@ -282,7 +282,11 @@ def compare_studies(results: Sequence[Results], folder: Path) -> Path:
     if surveys:
         raise InputError(
             f"studies are compared by their verdicts, and {' and '.join(surveys)} "
-            + ("is a survey without one: leave it out" if len(surveys) == 1 else "are surveys without one: leave them out")
+            + (
+                "is a survey without one: leave it out"
+                if len(surveys) == 1
+                else "are surveys without one: leave them out"
+            )
         )
     begun = [place for place, result in zip(places, results, strict=True) if not result.trials.empty]
     if len(begun) < 2:

@@ -10,8 +10,11 @@ from typing import Any, Literal, cast
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox, IdentityTransform
 
 from hpstudy.analysis import ArmKind
 
@@ -162,15 +165,23 @@ def panel_title(axes: Axes, letter: str, text: str) -> None:
     )
 
 
+class _RowTitle(Annotation):
+    """Has room made for its height alone: a long name would push the next panel away."""
+
+    def get_tightbbox(self, renderer: RendererBase | None = None) -> Bbox | None:
+        box = super().get_tightbbox(renderer)
+        return Bbox.from_bounds(box.x0, box.y0, 1.0, box.height) if box is not None else None
+
+
 def row_title(axes: Axes, text: str, *, above_panel_title: bool = False) -> None:
     """The name of a row of panels, above the first of them; it may reach over the others."""
-    # The layout makes room for a blank of its height alone: a long name would push the next panel away.
-    for shown in (" ", literal(text)):
-        title = axes.annotate(
-            shown, (0, 1), xycoords="axes fraction", xytext=(0, 17 if above_panel_title else 4),
-            textcoords="offset points", va="baseline", ha="left", fontstyle="italic", annotation_clip=False,
-        )  # fmt: skip
-    title.set_in_layout(False)
+    title = _RowTitle(
+        literal(text), (0, 1), xycoords="axes fraction", xytext=(0, 17 if above_panel_title else 4),
+        textcoords="offset points", va="baseline", ha="left", fontstyle="italic", annotation_clip=False,
+        clip_on=False,
+    )  # fmt: skip
+    title.set_transform(IdentityTransform())
+    axes.add_artist(title)
 
 
 def spread_labels(positions: list[float], gap: float, low: float, high: float) -> list[float]:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hpstudy.analysis import Audit, StudyFacts, self_check_line, survey_verdict
+from hpstudy.analysis import Audit, StudyFacts, self_check_line, survey_verdict, verdict
 
 METRIC = "test/tar_at_far_1e-3"
 PACKED = "No prototypes are packed better than C directions in K dimensions can be"
@@ -95,6 +95,9 @@ def test_one_law_alone_is_one(trials: pd.DataFrame) -> None:
 def test_before_the_first_trial(trials: pd.DataFrame) -> None:
     found = survey_verdict(facts(planned={"grid": 20}), Audit(trials.head(0), METRIC))
     assert found.headline == found.paragraph == "Unfinished (0 of 20 trials): no trial has ended yet."
+    study = verdict(facts(planned={"confirm": 4}, arms=["tuned"]), trials.head(0))
+    assert study.headline == "Unfinished (0 of 4 trials): no answer yet: tuned has no trial that ended."
+    assert study.lines == (study.headline,)
 
 
 def test_the_self_check_is_one_line(trials: pd.DataFrame, broken: pd.DataFrame) -> None:

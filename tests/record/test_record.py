@@ -82,6 +82,15 @@ def test_trials_of_different_arms_share_one_table(folder: StudyFolder) -> None:
     pd.testing.assert_frame_equal(pd.read_parquet(folder.path / "trials.parquet"), trials)
 
 
+def test_before_the_first_trial_the_table_has_the_columns_of_every_trial(folder: StudyFolder) -> None:
+    empty = folder.trials()
+    folder.finish_trial(make_result())
+    kept = folder.trials()
+    assert empty.empty
+    assert list(empty.columns) == [name for name in kept.columns if "/" not in name]
+    assert (empty.dtypes == kept.dtypes[empty.columns]).all()
+
+
 def test_epochs_of_a_killed_attempt_are_joined_with_its_successors(folder: StudyFolder) -> None:
     trial_id = make_result().trial_id
     first = write_epoch(folder, trial_id, 1, loss=1.0)

@@ -1,5 +1,6 @@
 """Figures by their artists, and the small rules behind them."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,7 @@ from hpstudy.reporting._courses import Course, arm_course, crossings
 from hpstudy.reporting._forest import forest
 from hpstudy.reporting._histogram_figure import histogram_figure
 from hpstudy.reporting._map_figure import map_figure, mapped_arms
-from hpstudy.reporting._style import arm_styles, drawing, literal, spread_labels
+from hpstudy.reporting._style import arm_styles, drawing, literal, new_figure, row_title, spread_labels
 from hpstudy.reporting._trajectory_figure import trajectory_figure
 
 METRIC = "test/tar_at_far_1e-3"
@@ -49,6 +50,25 @@ def test_each_arm_has_a_look_of_its_own() -> None:
 
 def test_literal_text_is_no_mathematics() -> None:
     assert literal("a $x$ b\x00") == r"a \$x\$ b"
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_a_long_name_of_a_row_pushes_no_panel_away(above: bool) -> None:
+    """It makes room for its height alone, and reaches over the panels beside the first."""
+
+    def places(name: str) -> tuple[list[float], float]:
+        with drawing():
+            figure = new_figure(2.0)
+            first, second = figure.subplots(1, 2)
+            row_title(first, name, above_panel_title=above)
+            figure.savefig(io.BytesIO(), format="svg")
+            assert first.texts[-1].get_text() == name
+            ends = [*first.get_position().extents, *second.get_position().extents]
+            return ends, first.texts[-1].get_window_extent().y1 / figure.bbox.height
+
+    short, long = places("K-2"), places("train-300_embedding_dim-128_label_noise-0.2")
+    assert long[0] == pytest.approx(short[0], abs=1e-6)
+    assert max(short[1], long[1]) <= 1.0
 
 
 def test_drawing_leaves_matplotlib_as_it_was() -> None:
