@@ -14,5 +14,7 @@ def test_report_size_script_runs(tmp_path: Path) -> None:
     cells = page.splitlines()[-3].strip("| ").split(" | ")
     assert "python benchmarks/report_size.py --trials 30 --home FOLDER --output benchmarks" in page
     assert int(cells[0]) == 36
-    assert all(float(cell.replace(",", "")) > 0 for cell in cells)
+    values = [float(cell.replace(",", "")) for cell in cells]
+    assert all(value > 0 for value in values[:3] + values[4:])
+    assert values[3] >= 0, "a small study may open in less than the tenth of a second that is printed"
     assert (tmp_path / "report-size-30" / "report" / "report.pdf").is_file()

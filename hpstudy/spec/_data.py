@@ -112,7 +112,8 @@ class DataSpec(Section):
     """Samples of each identity with source `free`, at least 1; other sources bring their own. Default none."""
     imbalance: Annotated[Real, Field(ge=1, le=1000)] = 1.0
     """How many times as often an epoch shows a sample of the most frequent training identity as one of the rarest; the
-    others lie between in a geometric sequence (a long tail). 1 is balanced. Default 1."""
+    others lie between in a geometric sequence (a long tail). An epoch has as many steps as without. 1 is balanced.
+    Default 1."""
     label_noise: Annotated[Real, Field(ge=0, lt=1)] = 0.0
     """Share of the training samples that are given the label of another identity, drawn from data.seed. Default 0."""
 

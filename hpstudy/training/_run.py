@@ -78,7 +78,7 @@ class TrialRun:
         self._device = device
         self._objective = objective
         training = settings.training
-        self._steps_per_epoch = training.steps_per_epoch or len(data.shown) // training.batch_size
+        self._steps_per_epoch = training.steps_per_epoch or len(data.train_labels) // training.batch_size
         self._model = data.build_model(settings.model, _generator(request.seed, "model"))
         self._head = build_trial_head(
             settings.head,
@@ -173,7 +173,7 @@ class TrialRun:
         noise = _generator(self._request.seed, "augment", epoch)
         training = self._settings.training
         order = batches(
-            len(self._data.shown), training.batch_size, epoch, self._request.seed, steps=training.steps_per_epoch
+            len(self._data.shown), training.batch_size, epoch, self._request.seed, steps=self._steps_per_epoch
         )
         plan = self._data.shown[order.to(self._device)]
         chunks: list[dict[str, NDArray[Any]]] = []

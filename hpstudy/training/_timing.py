@@ -87,7 +87,7 @@ def time_trial(
     batch = settings.training.batch_size
     if batch > len(data.shown):
         raise InputError(f"training.batch_size {batch} is more than the {len(data.shown)} training samples")
-    steps_per_epoch = settings.training.steps_per_epoch or len(data.shown) // batch
+    steps_per_epoch = settings.training.steps_per_epoch or len(data.train_labels) // batch
     small = _held_out(data, objective)
     model, head = _build(settings, data, device)
     rates = _Rates.measured(model, small, objective, device)

@@ -111,7 +111,7 @@ class Broken(Silent):
     ("changes", "message"),
     [
         ({"train": 50_000}, "50000"),
-        ({"batch": 4096}, r"training.batch_size must be at most the number of training images, \d+, but is 4096"),
+        ({"batch": 4096}, r"training.batch_size must be at most the number of training samples, \d+, but is 4096"),
         ({"far": "1e-6"}, r"a FAR of 1e-06 must be at least 1 / the number of impostor pairs"),
     ],
 )

@@ -148,6 +148,15 @@ def test_balanced_and_shown_means_are_one_where_every_sample_is_shown_once(ran: 
     assert found["train_loss"] == pytest.approx(found["train_loss_balanced"], rel=1e-12)
 
 
+def test_a_long_tail_trains_no_longer_than_balanced_data(ran: Run) -> None:
+    passes, samples = (", steps_per_epoch: 5", ""), ("batch_size: 16", "batch_size: 7")
+    tailed = ran(passes, samples)
+    assert len(tailed.data.shown) > len(tailed.data.train_labels) == 30
+    plain = ran(passes, samples, (", imbalance: 7, label_noise: 0.2", ""), home="plain")
+    for trial in (tailed, plain):
+        assert trial.folder.epochs(trial.id)["step"].iloc[-1] == 3 * (30 // 7)
+
+
 def test_losses_that_are_no_softmax_have_no_floor_to_be_held_against(ran: Run) -> None:
     found = ran(("loss: cosface, s: 9, m: 0.3", "loss: p2sgrad")).geometry
     assert not {"train_loss", "train_loss_balanced"} & set(found)

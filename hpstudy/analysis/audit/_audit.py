@@ -11,7 +11,7 @@ from hpstudy.analysis._arms import scale_of, sets_own_scale
 from hpstudy.analysis._metrics import metric_name
 from hpstudy.analysis.audit._below_bound import below_bound
 from hpstudy.analysis.audit._best_scales import best_scales
-from hpstudy.analysis.audit._convergence import convergence, convergence_fit, convergence_shares
+from hpstudy.analysis.audit._convergence import convergence, convergence_fit, convergence_shares, unjudged_findings
 from hpstudy.analysis.audit._joint import joint_audit, joint_findings, joint_reach
 from hpstudy.analysis.audit._loss_floor import floor_findings, loss_floor
 from hpstudy.analysis.audit._margin_audit import margin_curve, margin_drops, margin_points
@@ -293,7 +293,10 @@ class Audit:
                 "scale",
                 "CosFace’s bound on s",
                 len(self.scales) > 0,
-                lambda: scale_findings(self.scales, self.best, self.fits, self.below, name),
+                lambda: [
+                    *scale_findings(self.scales, self.best, self.fits, self.below, name),
+                    *unjudged_findings(self.trials),
+                ],
             ),
             (
                 "stability",

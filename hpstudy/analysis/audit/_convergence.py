@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
 from hpstudy.analysis._arms import KEYS, margin_of, scale_of
 from hpstudy.analysis._rates import wilson_interval
+from hpstudy.analysis._words import counted
+from hpstudy.analysis.audit._prototype_laws import column
 from hpstudy.analysis.audit._threshold import threshold
 from hpstudy.theory import cosface_scale_bound
 
@@ -50,8 +53,7 @@ def convergence(trials: pd.DataFrame, epochs: Callable[[str], pd.DataFrame]) -> 
     """
     measured = pd.to_numeric(trials[_ACCURACY]) if _ACCURACY in trials else pd.Series(np.nan, index=trials.index)
     ended = (trials["status"] == "completed") & measured.notna() | (trials["status"] == "diverged")
-    if "data/label_noise" in trials:
-        ended &= ~(trials["data/label_noise"] > 0)
+    ended &= ~_mislabelled(trials)
     kept = trials[ended & bool(measured.notna().any())]
     columns = ["trial_id", *KEYS, "num_classes", "embedding_dim", "loss", "s", "m", "seed"]
     found = kept[columns].copy()
@@ -64,6 +66,23 @@ def convergence(trials: pd.DataFrame, epochs: Callable[[str], pd.DataFrame]) -> 
     for i, name in enumerate(("epoch_converged", "step_converged", "fraction_of_training")):
         found[name] = np.array([time[i] for time in times], dtype=float)
     return found.reset_index(drop=True)
+
+
+def unjudged_findings(trials: pd.DataFrame) -> list[str]:
+    """How many trials `convergence` leaves out because they learn wrong labels on purpose, if any does."""
+    ended = trials["status"].isin(("completed", "diverged"))
+    count = int((ended & _mislabelled(trials)).sum())
+    if not count:
+        return []
+    return [
+        f"{counted(count, 'trial')} with wrong labels {'is' if count == 1 else 'are'} left out where convergence is "
+        "counted: what they are to converge to is not the truth."
+    ]
+
+
+def _mislabelled(trials: pd.DataFrame) -> NDArray[np.bool_]:
+    wrong: NDArray[np.bool_] = column(trials, "data/label_noise", absent=0.0) > 0
+    return wrong
 
 
 def _first_epoch(

@@ -183,14 +183,16 @@ def _tightness(frame: pd.DataFrame) -> list[str]:
         near = by_scale.index[(by_scale["max"] <= _TIGHT).cummin()]
         last = f"at {_scale(by_scale.index[-1])} it is {_times(*by_scale.iloc[-1])} the floor"
         most = max(100 * (by_scale.loc[near, "max"].max() - 1), 0.1)
-        within = f"{where} the loss of every trial is within {most:.1f} % of the floor"
+        within = (
+            f"{where} the loss of every trial on balanced, rightly labelled data is within {most:.1f} % of the floor"
+        )
         if len(near) == len(by_scale):
             found.append(f"{within} at every scale up to {_scale(near[-1])}.")
         elif len(near):
             found.append(f"{within} up to {_scale(near[-1])}; {last}.")
         else:
             first = f"{_times(*by_scale.iloc[0])} the floor at {_scale(by_scale.index[0])}"
-            only = f"{where} the loss is {first}"
+            only = f"{where} the loss on balanced, rightly labelled data is {first}"
             found.append(f"{only}, and {last}." if len(by_scale) > 1 else f"{only}.")
     return found
 

@@ -59,6 +59,19 @@ def test_three_listed_scales_make_a_sweep(planted: ModuleType, scales: list[floa
     assert (len(found.best) > 0) == there
 
 
+def test_trials_that_convergence_leaves_out_are_counted(planted: ModuleType) -> None:
+    survey = planted.survey(scales=(4.0, 8.0, 16.0), seeds=2, adaptive=())
+    sentences = " ".join(said(Audit(survey.trials, METRIC, epochs=survey.epochs), "scale"))
+    assert "wrong labels" not in sentences
+    noisy = survey.trials.assign(**{"data/label_noise": [0.2, 0.0, 0.2, None, 0.0, 0.0]})
+    last = said(Audit(noisy, METRIC, epochs=survey.epochs), "scale")[-1]
+    assert last.startswith("2 trials with wrong labels are left out where convergence is counted:")
+
+
+def said(found: Audit, topic: str) -> tuple[str, ...]:
+    return next(finding.sentences for finding in found.findings if finding.topic == topic)
+
+
 def test_chance_alone_is_no_score(planted: ModuleType) -> None:
     """Free features have nothing to be judged on, and trials of theirs that diverge are not at chance of anything."""
     survey = planted.survey(scales=[2.0, 8.0, 32.0], seeds=1, diverging=[2.0, 8.0], with_scores=False)

@@ -157,9 +157,10 @@ def test_findings_tell_where_it_is_tight(at_simplex: Callable[..., dict[str, Any
         rows.append(loose)
     assert floor_findings(loss_floor(pd.DataFrame(rows)))[:4] == [
         "The class-balanced training loss is never below the floor (6 trials).",
-        "Where C ≤ K + 1 the loss of every trial is within 2.0 % of the floor up to s = 4.00; at s = 16.0 it is 30 "
-        "times the floor.",
-        "Where C > K + 1 the loss is 2 times the floor at s = 1.00, and at s = 16.0 it is 60 times the floor.",
+        "Where C ≤ K + 1 the loss of every trial on balanced, rightly labelled data is within 2.0 % of the floor up to "
+        "s = 4.00; at s = 16.0 it is 30 times the floor.",
+        "Where C > K + 1 the loss on balanced, rightly labelled data is 2 times the floor at s = 1.00, and at s = 16.0 "
+        "it is 60 times the floor.",
         "At s = 1 the loss can't fall below 1.38 nats with 10 classes (60 % of ln C, a posterior of 25.2 %) and 8.27 "
         "nats with 10,575 classes (89 % of ln C, a posterior of 0.0257 %), whatever the network.",
     ]
@@ -173,7 +174,7 @@ def test_scales_whose_floor_is_found_by_rounding_count_too(at_simplex: Callable[
     rows[1]["geometry/train_loss_balanced"] *= 3.0
     rows.append(at_simplex("normface", 3.7, 9))
     told = floor_findings(loss_floor(pd.DataFrame(rows)))[1]
-    assert "the loss of every trial is within 0.1 % of the floor up to s = 1.10; at s = 7.40" in told
+    assert "labelled data is within 0.1 % of the floor up to s = 1.10; at s = 7.40" in told
 
 
 def test_findings_tell_what_trials_at_one_came_to(at_simplex: Callable[..., dict[str, Any]]) -> None:
