@@ -25,7 +25,7 @@ class ListedLane(ABC):
         self.search_seed = search_seed
         self._lookup = lookup
         self._todo: list[TrialRequest] | None = None
-        self._live: set[int] = set()
+        self._live: dict[int, TrialRequest] = {}
 
     @property
     @abstractmethod
@@ -51,7 +51,7 @@ class ListedLane(ABC):
         if not self._is_open() or not self._todo:
             return None
         request = self._todo.pop(0)
-        self._live.add(request.number)
+        self._live[request.number] = request
         return request
 
     def _is_open(self) -> bool:
@@ -67,12 +67,11 @@ class ListedLane(ABC):
     def hand_back(self, number: int) -> None:
         """Takes back a trial that was not run to its end."""
         assert self._todo is not None
-        self._live.discard(number)
-        self._todo.insert(0, next(request for request in self._requests() if request.number == number))
+        self._todo.insert(0, self._live.pop(number))
 
     def finish(self, number: int, outcome: Outcome) -> None:
         """Marks a trial as done, however it ended."""
-        self._live.discard(number)
+        self._live.pop(number, None)
 
 
 class ConfirmLane(ListedLane):
