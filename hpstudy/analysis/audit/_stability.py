@@ -10,6 +10,7 @@ from scipy import stats
 
 from hpstudy.analysis._arms import scale_of
 from hpstudy.analysis._rates import clopper_pearson_interval, wilson_interval
+from hpstudy.analysis.audit._prototype_laws import column
 from hpstudy.catalog import SCALES
 from hpstudy.theory import (
     FixedPoints,
@@ -86,9 +87,9 @@ def stability_map(trials: pd.DataFrame, caps: Mapping[str, float] | None = None)
     counted = trials[trials["status"].isin(["completed", "diverged"])]
     counted = counted.assign(
         rule=counted["loss"].map(lambda loss: dynamic_rule(str(loss))),
-        label_noise=_column(counted, "data/label_noise").fillna(0.0),
-        final_s=_column(counted, "geometry/final_s"),
-        cap=_column(counted, "param/cap"),
+        label_noise=column(counted, "data/label_noise", absent=0.0),
+        final_s=column(counted, "geometry/final_s"),
+        cap=column(counted, "param/cap"),
     )
     counted = counted[counted["rule"] != ""]
     given = caps or {}
@@ -99,10 +100,6 @@ def stability_map(trials: pd.DataFrame, caps: Mapping[str, float] | None = None)
     order = {rule: i for i, rule in enumerate((PUBLISHED, *STABILISED))}
     rows.sort(key=lambda row: (order[row["rule"]], row["arm"], row["label_noise"]))
     return pd.DataFrame(rows, columns=list(_CELL)).astype(_CELL)
-
-
-def _column(trials: pd.DataFrame, name: str) -> pd.Series:
-    return trials[name].astype(float) if name in trials else pd.Series(math.nan, index=trials.index, dtype=float)
 
 
 def _cell(key: Mapping[str, Any], group: pd.DataFrame, cap: float) -> dict[str, Any]:
