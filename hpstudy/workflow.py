@@ -186,6 +186,7 @@ def run_session(study: Study, home: Path, observe: "Callable[[Progress], None]")
             max_points=160,
         )
     )
+    patience_s = 120.0
     try:
         outcome = run_study(study, home, tracker, observe=observe)
         if outcome.finished:
@@ -201,8 +202,12 @@ def run_session(study: Study, home: Path, observe: "Callable[[Progress], None]")
             )
         else:
             tracker.interrupted()
+    except BaseException:
+        tracker.interrupted()
+        patience_s = 10.0
+        raise
     finally:
-        missing = tracker.close(120)
+        missing = tracker.close(patience_s)
         if missing:
             _log.warning("MLflow has not got %d of this session's deliveries; the next run delivers them", len(missing))
     return outcome

@@ -3,12 +3,13 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from hpstudy.cli._interruption import Interrupted, interruptible, last_words
 from hpstudy.cli._options import HomeOption, JsonOption, QuickOption, StudyArgument, study_name
 from hpstudy.cli._self_check import show_self_check
 
@@ -74,15 +75,19 @@ def _session(study: "Study", home: Path | None, as_json: bool) -> None:
     folder = home_folder(home)
     # With --json stdout carries the object alone; people read the rest on stderr.
     console = Console(stderr=as_json)
-    with watching(console, study.name) as observe:
-        outcome = run_session(study, folder, observe)
+    go_on = f"hpstudy resume {study.name}{_home_words(home)}"
+    try:
+        with (
+            last_words(f"hpstudy was ended from outside; what it had finished is kept. Continue with: {go_on}"),
+            interruptible(),
+            watching(console, study.name) as observe,
+        ):
+            finished = run_session(study, folder, observe).finished
+    except Interrupted:
+        finished = False
+    if not finished:
+        _tell_interrupted(console, study.name, folder, go_on, as_json)
     results = open_results(study.name, folder)
-    if not outcome.finished:
-        console.print(f"Interrupted with {outcome.progress.done} of {outcome.progress.total} trials done.")
-        console.print(Text(f"Continue with: hpstudy resume {study.name}{_home_words(home)}"), soft_wrap=True)
-        if as_json:
-            _print_json(results, "interrupted")
-        raise typer.Exit(INTERRUPTED)
     _show_verdict(console, results)
     console.print(Text.assemble("Report     ", (str(results.folder.report / "report.pdf"), "bold")), soft_wrap=True)
     console.print(Text.assemble("MLflow UI  ", (f"hpstudy ui {study.name}{_home_words(home)}", "bold")), soft_wrap=True)
@@ -92,6 +97,22 @@ def _session(study: "Study", home: Path | None, as_json: bool) -> None:
         _print_json(results, "finished")
     if checked["broken"] or (results.trials["status"] == "failed").all():
         raise typer.Exit(1)
+
+
+def _tell_interrupted(console: Console, name: str, home: Path, go_on: str, as_json: bool) -> NoReturn:
+    from hpstudy.record import studies_in
+    from hpstudy.workflow import open_results
+
+    if name not in studies_in(home):
+        console.print(f"Interrupted before study {name} began: nothing was written.", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED)
+    results = open_results(name, home)
+    planned = sum(results.study.planned_trials().values())
+    console.print(f"Interrupted with {len(results.trials)} of {planned} trials done.")
+    console.print(Text(f"Continue with: {go_on}"), soft_wrap=True)
+    if as_json:
+        _print_json(results, "interrupted")
+    raise typer.Exit(INTERRUPTED)
 
 
 def _show_verdict(console: Console, results: "Results") -> None:

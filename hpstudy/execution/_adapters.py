@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ray.tune import Callback
@@ -11,6 +12,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from hpstudy.execution._order import TrialOrder
+from hpstudy.execution._pulse import Loss, Watch
 from hpstudy.execution._trainable import failed_result
 from hpstudy.record import StudyFolder, TrialRequest, TrialResult
 from hpstudy.search import Decision, Planner
@@ -18,8 +20,9 @@ from hpstudy.search import Decision, Planner
 LEAST_FREE_BYTES = 64 * 2**20
 """Free space below which a worker's death is taken for a full disk, and the study is halted."""
 
-MAX_WORKER_DEATHS = 3
-"""How often a trial whose worker or node died is tried again."""
+MOST_LOSSES = {"died": 3, "hung": 3, "node": 10, "overdue": 0}
+"""How often a trial is tried again after it lost its worker, by how it did. A node can be taken away at any time, so
+that its trials are hardly to blame."""
 
 
 class Listener(Protocol):
@@ -38,15 +41,20 @@ class OrderBook:
         folder: The study's record.
         listener: Hears what happens.
         make_order: Completes a planner's request into what a worker needs.
+        watch: Knows how a trial lost its worker.
     """
 
-    def __init__(self, planner: Planner, folder: StudyFolder, listener: Listener, make_order: "OrderMaker") -> None:
+    def __init__(
+        self, planner: Planner, folder: StudyFolder, listener: Listener, make_order: "OrderMaker", watch: Watch
+    ) -> None:
         self._planner = planner
         self._folder = folder
         self._listener = listener
         self._make_order = make_order
+        self._watch = watch
         self._orders: dict[str, TrialOrder] = {}
-        self._deaths: Counter[str] = Counter()
+        self._last_rows: dict[str, str] = {}
+        self._losses: Counter[tuple[str, str]] = Counter()
         self.halted = ""
         """Why no further trial is handed out; empty while all is well."""
 
@@ -59,7 +67,7 @@ class OrderBook:
         answer = Decision.FINISHED if self.halted else self._planner.next()
         if isinstance(answer, Decision):
             return answer
-        order = self._make_order(answer)
+        order = replace(self._make_order(answer), pulse=self._watch.name)
         self._orders[tune_id] = order
         return order
 
@@ -71,6 +79,7 @@ class OrderBook:
         """A trial finished an epoch; returns whether it stops here."""
         order = self._orders[tune_id]
         epoch, value = int(result["epoch"]), float(result["objective"])
+        self._last_rows[order.request.trial_id] = result["row"]
         self._listener.trial_reported(order, epoch, value)
         if not self._planner.report(order.request.trial_id, epoch, value):
             return False
@@ -82,6 +91,7 @@ class OrderBook:
         """Tune is done with a trial: it ended, its worker died (no reply), or the study was interrupted."""
         order = self._orders.pop(tune_id)
         trial_id = order.request.trial_id
+        loss = self._watch.ended(trial_id)
         result = self._folder.result(trial_id)
         if result is None and reply is not None and reply.get("done"):
             # The worker wrote it; a shared folder may show it here only later.
@@ -89,21 +99,35 @@ class OrderBook:
         if result is None and reply is not None:
             return None  # interrupted: the trial stays open and is continued by the next session
         if result is None:
-            free = shutil.disk_usage(self._folder.home).free
-            if free < LEAST_FREE_BYTES:
-                self.halted = (
-                    f"the disk of {self._folder.home} is full ({free / 2**20:.0f} MiB free, a study needs at least "
-                    f"{LEAST_FREE_BYTES / 2**20:.0f}); what it holds is intact: free some space, then run "
-                    f"hpstudy resume {self._folder.name}"
-                )
+            self.halted = self.halted or self._full_disk()
+            self._losses[trial_id, loss.kind] += 1
+            if self.halted or self._losses[trial_id, loss.kind] <= MOST_LOSSES[loss.kind]:
                 return self._planner.hand_back(trial_id)
-            self._deaths[trial_id] += 1
-            if self._deaths[trial_id] <= MAX_WORKER_DEATHS:
-                return self._planner.hand_back(trial_id)
-            result = failed_result(order, f"its worker died {self._deaths[trial_id]} times")
+            result = self._lost(order, loss)
             self._folder.finish_trial(result)
+        self._last_rows.pop(trial_id, None)
         self._planner.finish(trial_id, result)
         return self._listener.trial_finished(order, result)
+
+    def _full_disk(self) -> str:
+        """What to say of a full disk; empty while there is room."""
+        free = shutil.disk_usage(self._folder.home).free
+        if free >= LEAST_FREE_BYTES:
+            return ""
+        return (
+            f"the disk of {self._folder.home} is full ({free / 2**20:.0f} MiB free, a study needs at least "
+            f"{LEAST_FREE_BYTES / 2**20:.0f}); what it holds is intact: free some space, then run "
+            f"hpstudy resume {self._folder.name}"
+        )
+
+    def _lost(self, order: TrialOrder, loss: Loss) -> TrialResult:
+        """The row of a trial that is given up: what it had come to, at chance level."""
+        times = self._losses[order.request.trial_id, loss.kind]
+        cause = loss.words if times == 1 else f"{loss.words}, {times} times"
+        failed, last = failed_result(order, cause), self._last_rows.get(order.request.trial_id)
+        if last is None:
+            return failed
+        return replace(TrialResult.from_row(json.loads(last)), status="failed", cause=cause, objective=failed.objective)
 
 
 class _NoBook:

@@ -13,7 +13,7 @@ import pandas as pd
 from hpstudy.exceptions import StudyConflictError
 from hpstudy.execution._inputs import check_arms, check_data
 from hpstudy.execution._order import TrialOrder
-from hpstudy.execution._preflight import Capacity, check_cluster
+from hpstudy.execution._preflight import Capacity, check_cluster, check_nodes
 from hpstudy.execution._progress import Progress, ProgressKeeper
 from hpstudy.execution._provenance import provenance
 from hpstudy.execution._ray import prepare_environment, ray_session
@@ -66,19 +66,21 @@ def run_study(
                 folder.write_trials()
                 return session.outcome()
         datasets = folder.home / "datasets"
-        hashes = {f"data {name}": digest for name, digest in check_data(study, datasets).items()}
+        hashes = check_data(study, datasets)
+        data_facts = {f"data {name}": digest for name, digest in hashes.items()}
         check_arms(study, datasets)
         if begun:
-            _refuse_other_data(hashes, folder)
+            _refuse_other_data(data_facts, folder)
         with ray_session():
-            capacity = check_cluster(study.spec.resources, folder.home)
+            capacity = check_cluster(study.spec.resources)
+            check_nodes(study, folder.home, hashes, capacity)
             if not begun:
                 held.enter_context(folder.lock)
                 _refuse_other_file(study, folder)
                 folder.begin(study.resolved_yaml)
                 session = _Session(study, folder, tracker, observe)
             facts = provenance(slots=capacity.slots, nodes=capacity.nodes)
-            folder.add_session({**facts, **hashes})
+            folder.add_session({**facts, **data_facts})
             session.execute(capacity)
         folder.write_trials()
         return session.outcome()

@@ -22,6 +22,8 @@ class TrialOrder:
     gpus: float
     further: tuple[str, ...] = ()
     """Objectives after the primary one."""
+    pulse: str = ""
+    """Name of the actor that wants to hear of progress."""
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -49,6 +51,7 @@ class TrialOrder:
             "further": self.further,
             "cpus": self.cpus,
             "gpus": self.gpus,
+            "pulse": self.pulse,
         }
         return {"order": json.dumps(plain)}
 

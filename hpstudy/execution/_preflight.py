@@ -1,15 +1,24 @@
-"""What Ray itself finds out late or never: whether a trial fits on some node, and every node sees the record."""
+"""What Ray itself finds out late or never: whether a trial fits on some node, and every node can run one."""
 
+import platform
+import socket
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hpstudy.exceptions import InputError
 from hpstudy.execution._capacity import trials_on
-from hpstudy.spec import ResourcesSpec
+from hpstudy.execution._inputs import check_data
+from hpstudy.spec import ResourcesSpec, Study, parse_study
+
+_ANSWER_S = 300.0
+_PACKAGES = ("hpstudy", "torch")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,13 +28,15 @@ class Capacity:
     slots: int
     """Trials that run at the same time."""
     nodes: int
+    fitting: tuple[tuple[str, str], ...] = ()
+    """Id and host of each node that holds a trial."""
 
 
-def check_cluster(spec: ResourcesSpec, folder: Path) -> Capacity:
-    """Whether a trial fits on some node, and whether every node sees the study's folder.
+def check_cluster(spec: ResourcesSpec) -> Capacity:
+    """Whether a trial fits on some node.
 
     Raises:
-        InputError: a trial would wait for ever, or its worker could not write its record.
+        InputError: a trial would wait for ever.
     """
     if spec.gpus > 1:
         raise InputError(
@@ -43,36 +54,98 @@ def check_cluster(spec: ResourcesSpec, folder: Path) -> Capacity:
             f"a trial asks for {spec.cpus:g} CPUs and {spec.gpus:g} GPUs, and no node has as much ({offers}): "
             "lower resources.cpus or resources.gpus"
         )
-    if len(nodes) > 1:
-        _check_shared(folder, [node["NodeID"] for node, fit in zip(nodes, fits, strict=True) if fit])
     slots = sum(fits)
-    return Capacity(slots=min(slots, spec.max_parallel or slots), nodes=len(nodes))
+    return Capacity(
+        slots=min(slots, spec.max_parallel or slots),
+        nodes=len(nodes),
+        fitting=tuple(
+            (node["NodeID"], node["NodeManagerHostname"]) for node, fit in zip(nodes, fits, strict=True) if fit
+        ),
+    )
 
 
-def _check_shared(folder: Path, node_ids: list[str]) -> None:
-    """Reads a marker file on every node that will run trials."""
-    folder.mkdir(parents=True, exist_ok=True)
-    marker = folder / f".marker-{uuid.uuid4().hex[:8]}"
+def check_nodes(study: Study, home: Path, hashes: Mapping[str, str], capacity: Capacity) -> None:
+    """Looks on every node that will run trials; of one node alone there is nothing to find out.
+
+    Args:
+        study: The study.
+        home: Holds studies.
+        hashes: Content hash of the data of each condition, as the driver has it.
+        capacity: Of the cluster.
+
+    Raises:
+        InputError: a node lacks hpstudy or has another version of it or of torch, does not see the home, or has other
+            data; all nodes' mistakes at once.
+    """
+    if capacity.nodes < 2:
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    marker = home / f".marker-{uuid.uuid4().hex[:8]}"
     marker.write_text("seen")
     try:
-        look = ray.remote(_sees).options(num_cpus=0)
-        answers = ray.get(
-            [
-                look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(str(marker))
-                for node in node_ids
-            ]
-        )
+        sights = _looks(study, home, marker, [node for node, _ in capacity.fitting])
     finally:
         marker.unlink()
-    blind = [host for host, seen in answers if not seen]
-    if blind:
-        raise InputError(
-            f"{folder} is not the same folder on every node ({', '.join(blind)} can't see it): set HPSTUDY_HOME to a "
-            "folder that all nodes share"
-        )
+    hosts = [host for _, host in capacity.fitting]
+    problems = [
+        f"node {host}: {problem}"
+        for host, sight in zip(hosts, sights, strict=True)
+        for problem in _problems(sight, home, hashes)
+    ]
+    if problems:
+        raise InputError("\n".join(dict.fromkeys(problems)))
 
 
-def _sees(path: str) -> tuple[str, bool]:
-    import socket
+def _looks(study: Study, home: Path, marker: Path, nodes: Sequence[str]) -> list[dict[str, Any]]:
+    look = ray.remote(_look)
+    asked = [
+        look.options(
+            num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
+        ).remote(study.resolved_yaml, str(home), str(marker))
+        for node in nodes
+    ]
+    sights: list[dict[str, Any]] = []
+    for answer in asked:
+        try:
+            sights.append(ray.get(answer, timeout=_ANSWER_S))
+        except Exception as error:  # a node can fail to answer in any way
+            told = str(error).strip().splitlines() or [type(error).__name__]
+            sights.append({"fault": told[-1]})
+    return sights
 
-    return socket.gethostname(), Path(path).is_file()
+
+def _look(study_yaml: str, home: str, marker: str) -> dict[str, Any]:
+    """What a node has; runs there."""
+    sight: dict[str, Any] = {"host": socket.gethostname(), **_versions(), "sees": Path(marker).is_file()}
+    if sight["sees"]:
+        try:
+            sight["data"] = check_data(parse_study(study_yaml), Path(home) / "datasets")
+        except InputError as error:
+            sight["data_fault"] = str(error)
+    return sight
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
+
+
+def _problems(sight: Mapping[str, Any], home: Path, hashes: Mapping[str, str]) -> list[str]:
+    if "fault" in sight:
+        return [f"hpstudy does not run there ({sight['fault']}): install the same hpstudy on every node"]
+    problems = [
+        f"{name} is {sight[name]} there and {own} here: install the same everywhere"
+        for name, own in _versions().items()
+        if name != "python" and sight[name] != own
+    ]
+    if not sight["sees"]:
+        return [
+            *problems,
+            f"{home} is not the folder that the driver sees: with more than one node set --home or HPSTUDY_HOME to a "
+            "folder that all nodes share, or to s3://… or gs://…",
+        ]
+    if "data_fault" in sight:
+        return [*problems, sight["data_fault"]]
+    changed = [name for name, digest in hashes.items() if sight["data"].get(name) != digest]
+    if changed:
+        problems.append(f"the data of {', '.join(changed)} differ from the driver's: every node must read the same")
+    return problems

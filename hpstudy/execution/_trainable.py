@@ -10,6 +10,7 @@ import torch
 from ray import tune
 
 from hpstudy.execution._order import TrialOrder
+from hpstudy.execution._pulse import Heart
 from hpstudy.record import TrialResult
 from hpstudy.training import (
     EpochReport,
@@ -32,6 +33,7 @@ class TrialWorker(tune.Trainable):
         """Takes the next trial in the same process."""
         self._order = TrialOrder.from_config(new_config)
         self._run: TrialRun | None = None
+        self._heart = Heart(self._order.pulse, self._order.request.trial_id)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -55,6 +57,7 @@ class TrialWorker(tune.Trainable):
         if finished is not None:  # an attempt that was cut off got there first
             return _reply(EpochReport(epoch=finished.epochs, objective=finished.objective, ended=True, result=finished))
         if self._run is None:
+            self._heart.begin()
             torch.set_num_threads(max(1, math.ceil(order.cpus)))
             device = pick_device(order.gpus)
             if device.type == "cuda":
@@ -64,7 +67,17 @@ class TrialWorker(tune.Trainable):
                 torch.backends.cudnn.allow_tf32 = False
             data = load_trial_data(order.settings.data, order.datasets, device)
             objective = Objective.of(order.objectives)
-            self._run = TrialRun(order.request, order.settings, order.folder, data, device, objective, gpus=order.gpus)
+            self._run = TrialRun(
+                order.request,
+                order.settings,
+                order.folder,
+                data,
+                device,
+                objective,
+                gpus=order.gpus,
+                on_progress=self._heart.beat,
+            )
+            self._heart.spent(self._run.spent_s)
             if self._run.restored is not None:
                 return _reply(self._run.restored)
         return _reply(self._run.run_epoch())

@@ -1,6 +1,7 @@
 """One Tune experiment runs what the planner hands out."""
 
 import contextlib
+import logging
 import tempfile
 
 from ray import tune
@@ -15,10 +16,13 @@ from hpstudy.execution._adapters import (
     StartCallback,
     trial_name,
 )
+from hpstudy.execution._pulse import Watch
 from hpstudy.execution._trainable import TrialWorker
 from hpstudy.record import StudyFolder
 from hpstudy.search import Planner
 from hpstudy.spec import ResourcesSpec
+
+_log = logging.getLogger(__name__)
 
 
 def run_trials(
@@ -34,9 +38,10 @@ def run_trials(
     SIGINT and SIGTERM end it early and in order: the record is whole, and the study can be resumed.
 
     Raises:
-        StudyFailedError: the disk is full.
+        StudyFailedError: the disk is full, or Ray ended the session.
     """
-    book = OrderBook(planner, folder, listener, make_order)
+    watch = Watch(resources, _log.warning)
+    book = OrderBook(planner, folder, listener, make_order, watch)
     with tempfile.TemporaryDirectory(prefix="hpstudy-tune-") as scratch:
         tuner = tune.Tuner(
             tune.with_resources(TrialWorker, {"cpu": resources.cpus, "gpu": resources.gpus}),
@@ -57,10 +62,28 @@ def run_trials(
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False, checkpoint_frequency=0),
                 # The book hands a dead worker's trial out again: Tune would not if the worker was idle when it died.
                 failure_config=tune.FailureConfig(max_failures=0),
-                callbacks=[StartCallback(book)],
+                callbacks=[StartCallback(book), watch],
             ),
         )
-        with contextlib.suppress(SystemExit):  # what Ray makes of SIGTERM
-            tuner.fit()
+        try:
+            with contextlib.suppress(SystemExit):  # what Ray makes of SIGTERM
+                tuner.fit()
+        except Exception as error:
+            raise _explained(error, folder) from error
+        finally:
+            watch.close()
     if book.halted:
         raise StudyFailedError(book.halted)
+
+
+def _explained(error: BaseException, folder: StudyFolder) -> Exception:
+    """What Tune wraps, taken out: a full disk as it is, anything else with how to go on."""
+    root = error
+    while (below := root.__cause__ or root.__context__) is not None:
+        root = below
+    if isinstance(root, OSError) and root.errno is not None:
+        return root
+    return StudyFailedError(
+        f"the session was ended by {type(root).__name__}: {root}; what it has finished is kept: go on with "
+        f"hpstudy resume {folder.name}"
+    )

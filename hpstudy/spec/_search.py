@@ -94,5 +94,11 @@ class ResourcesSpec(Section):
     """CPU cores a trial. Default 1."""
     gpus: Annotated[Real, Field(ge=0), AfterValidator(_gpu_share)] = 0.0
     """GPUs a trial: a share below 1, or a whole number. Default 0."""
+    max_trial_minutes: Annotated[Real, Field(gt=0)] | None = None
+    """Minutes that a trial may run, all its attempts together; one that takes longer is ended as failed. Null: as long
+    as it takes. Default null."""
+    heartbeat_minutes: Annotated[Real, Field(gt=0)] | None = 30.0
+    """Minutes without progress (steps trained, batches validated) after which a trial's worker is taken for hung and
+    ended; the trial goes on elsewhere from its checkpoint. Null: never. Default 30."""
     max_parallel: Annotated[Whole, Field(ge=1)] | None = None
     """Most trials at the same time; null: as many as fit. Default null."""

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,7 @@ class TrialRun:
         device: Where to train.
         objective: What the search maximises.
         gpus: GPUs, or the share of one, that the trial occupies: what its time is charged at.
+        on_progress: Called at least once in every few hundred steps.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class TrialRun:
         objective: Objective,
         *,
         gpus: float = 0.0,
+        on_progress: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_progress = on_progress
         self._gpus = gpus
         self._request = request
         self._settings = settings
@@ -149,6 +152,11 @@ class TrialRun:
         self._study.finish_trial(result)
         return EpochReport(epoch=epoch, objective=result.objective, ended=True, result=result)
 
+    @property
+    def spent_s(self) -> float:
+        """Seconds of training that the trial's attempts have come to."""
+        return self._spent["wall_s"]
+
     def failed(self, cause: str) -> TrialResult:
         """The trial's result if an error ends it now: chance level, with what it cost so far."""
         return self._result("failed", {}, cause=cause)
@@ -196,6 +204,7 @@ class TrialRun:
                 chunk["step"] = np.arange(first + 1, first + count + 1, dtype=np.int32)
                 chunk["samples_per_s"] = np.full(count, speed, np.float32)
                 chunks.append(chunk)
+                self._on_progress()
                 begun = time.perf_counter()
                 if find_divergence(chunk) is not None:
                     break

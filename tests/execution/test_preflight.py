@@ -50,13 +50,13 @@ def test_places_to_run(
     cluster: list[dict[str, object]], tmp_path: Path, offer: tuple[int, int], trial: dict[str, float], slots: int
 ) -> None:
     cluster.append(node(*offer))
-    assert check_cluster(ResourcesSpec.model_validate(trial), tmp_path).slots == slots
+    assert check_cluster(ResourcesSpec.model_validate(trial)).slots == slots
 
 
 def test_a_trial_that_no_node_holds_is_refused(cluster: list[dict[str, object]], tmp_path: Path) -> None:
     cluster += [node(2, name="a"), node(4, name="b")]
     with pytest.raises(InputError, match=r"asks for 8 CPUs and 0 GPUs, and no node has as much \(a: 2 CPUs, .* b: 4"):
-        check_cluster(ResourcesSpec(cpus=8), tmp_path)
+        check_cluster(ResourcesSpec(cpus=8))
 
 
 def test_data_are_hashed_for_every_condition(tmp_path: Path) -> None:

@@ -1,0 +1,181 @@
+"""A study under faults on a Ray of two nodes: real processes killed, stopped and hung, a real disk filled."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from hpstudy.record import StudyFolder
+from hpstudy.workflow import open_results
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(240)]
+
+RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
+Finished = tuple[Path, dict[str, object]]
+
+
+@contextmanager
+def two_nodes() -> Iterator[Any]:
+    """A head and a second node, of one CPU each."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in RAY.items():
+            patch.setenv(name, value)
+        from ray.cluster_utils import Cluster
+
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        try:
+            cluster.second = cluster.add_node(num_cpus=1)
+            yield cluster
+        finally:
+            cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with two_nodes() as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def joining(cluster: Any) -> dict[str, str]:
+    """The environment of a driver that joins the cluster."""
+    return {**RAY, "RAY_ADDRESS": cluster.address}
+
+
+def has_checkpoints(folder: StudyFolder, count: int) -> Callable[[], bool]:
+    """Whether that many running trials have something to continue from."""
+    return lambda: len(list((folder.path / "checkpoints").glob("*/a001/epoch-*.pt"))) >= count
+
+
+def kill(node: Any) -> None:
+    """SIGKILL to all processes of a node."""
+    for processes in node.all_processes.values():
+        for each in processes:
+            each.process.kill()
+            each.process.wait()
+
+
+def test_a_lost_node_costs_no_number(
+    small: ModuleType, finished: Finished, study_file: Path, tmp_path: Path, cluster: Any, joining: dict[str, str]
+) -> None:
+    folder, log = StudyFolder(tmp_path, "small"), tmp_path / "log"
+    with small.running("run", str(study_file), "--home", str(tmp_path), env=joining, log=log) as driver:
+        small.wait_for(driver, has_checkpoints(folder, 2))
+        kill(cluster.second)
+        cluster.remove_node(cluster.second)
+        small.wait_for(driver, lambda: len(folder.finished_trials()) >= 4)
+        cluster.second = cluster.add_node(num_cpus=1)
+        assert driver.wait(150) == 0, log.read_text()
+    small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
+    assert "Trials did not complete" not in log.read_text()
+    assert [session["nodes"] for session in folder.sessions()] == ["2"]
+
+
+def test_a_lost_head_ends_the_driver_with_the_word_on_how_to_go_on(
+    small: ModuleType, finished: Finished, study_file: Path, tmp_path: Path
+) -> None:
+    folder, log = StudyFolder(tmp_path, "small"), tmp_path / "log"
+    with two_nodes() as doomed:
+        env = {**RAY, "RAY_ADDRESS": doomed.address}
+        with small.running("run", str(study_file), "--home", str(tmp_path), env=env, log=log) as driver:
+            small.wait_for(driver, has_checkpoints(folder, 1))
+            kill(doomed.head_node)
+            assert driver.wait(60) != 0
+    wait_until(lambda: f"Continue with: hpstudy resume small --home {tmp_path}" in log.read_text())
+    assert len(folder.finished_trials()) < small.TRIALS
+    small.hpstudy("resume", "small", "--home", str(tmp_path))
+    small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
+
+
+def test_a_killed_driver_leaves_the_cluster_fit_for_its_successor(
+    small: ModuleType, finished: Finished, study_file: Path, tmp_path: Path, joining: dict[str, str]
+) -> None:
+    folder, log = StudyFolder(tmp_path, "small"), tmp_path / "log"
+    with small.running("run", str(study_file), "--home", str(tmp_path), env=joining, log=log) as driver:
+        small.wait_for(driver, has_checkpoints(folder, 1))
+        driver.kill()
+        driver.wait()
+        with small.running("resume", "small", "--home", str(tmp_path), env=joining, log=log) as successor:
+            assert successor.wait(150) == 0, log.read_text()
+    small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
+    assert "Continue with: hpstudy resume small" in log.read_text()
+
+
+def test_a_stopped_worker_is_taken_for_hung_and_its_trial_goes_on(
+    small: ModuleType, finished: Finished, study_file: Path, tmp_path: Path
+) -> None:
+    """A stopped process hangs in the strictest sense: none of its threads runs."""
+    impatient = tmp_path / "small.yaml"
+    impatient.write_text(small.STUDY.replace("max_parallel: 2", "max_parallel: 2, heartbeat_minutes: 0.2"))
+    folder, log = StudyFolder(tmp_path, "small"), tmp_path / "log"
+    with small.running("run", str(impatient), "--home", str(tmp_path), log=log) as driver:
+        small.wait_for(driver, has_checkpoints(folder, 1))
+        os.kill(small.trial_workers(driver.pid)[0], signal.SIGSTOP)
+        assert driver.wait(150) == 0, log.read_text()
+    assert "made no progress for resources.heartbeat_minutes: 0.2; its worker is ended" in log.read_text()
+    small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
+
+
+def test_a_trial_that_takes_too_long_fails_and_the_study_goes_on(small: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "their_losses.py").write_text(
+        "import time\n"
+        "from hpstudy.losses import build_head\n"
+        "def stuck(num_classes, embedding_dim, s, generator=None):\n"
+        "    head = build_head('normface', num_classes=num_classes, embedding_dim=embedding_dim, s=s)\n"
+        "    whole, calls = head.forward, iter(range(10**9))\n"
+        "    def forward(*given):\n"
+        "        if s > 20 and next(calls) == 20:\n"
+        "            time.sleep(3600)\n"
+        "        return whole(*given)\n"
+        "    head.forward = forward\n"
+        "    return head\n"
+    )
+    file = tmp_path / "stuck.yaml"
+    file.write_text(
+        small.STUDY.replace("name: small", "name: stuck")
+        .replace("normface: {loss: normface, search:", "theirs: {loss: 'their_losses:stuck', grid:")
+        .replace("{s: {log: [2, 64]}}}", "{s: [8, 32]}}", 1)
+        .replace("max_parallel: 2", "max_parallel: 2, max_trial_minutes: 0.2")
+    )  # fmt: skip
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    log = tmp_path / "log"
+    with small.running("run", str(file), "--home", str(tmp_path), env=env, log=log) as driver:
+        assert driver.wait(150) == 0, log.read_text()
+    trials = open_results("stuck", tmp_path).trials.set_index("trial_id")
+    failed = trials[trials["status"] == "failed"]
+    assert list(failed.index) == ["theirs.default.grid.s0.001"]
+    assert "more than resources.max_trial_minutes: 0.2" in failed["cause"].iloc[0]
+    assert failed["epochs"].iloc[0] == 2, "what it had trained before it hung is kept"
+    assert len(StudyFolder(tmp_path, "stuck").trajectory(failed.index[0])) > 0
+    assert len(trials) == 2 + 4 + 3 * 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_driver_that_is_told_to_end_says_how_to_go_on(
+    small: ModuleType, finished: Finished, study_file: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    folder, log = StudyFolder(tmp_path, "small"), tmp_path / "log"
+    with small.running("run", str(study_file), "--home", str(tmp_path), log=log) as driver:
+        small.wait_for(driver, has_checkpoints(folder, 1))
+        driver.send_signal(number)
+        assert driver.wait(60) == 130
+    assert f"Continue with: hpstudy resume small --home {tmp_path}" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert not folder.is_running()
+    statuses = {status for status, _ in small.mlflow_runs(tmp_path).values()}
+    assert "RUNNING" not in statuses
+    small.hpstudy("resume", "small", "--home", str(tmp_path))
+    small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
