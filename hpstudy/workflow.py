@@ -1,7 +1,6 @@
 """A study as its user sees it: run or continue it, open its results, write its report, compare it with others."""
 
 import json
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hpstudy.execution import Plan, Progress, RunOutcome
-
-_log = logging.getLogger(__name__)
 
 
 def home_folder(given: Path | str | None = None) -> Path:
@@ -203,13 +200,10 @@ def run_session(study: Study, home: Path, observe: "Callable[[Progress], None]")
         else:
             tracker.interrupted()
     except BaseException:
-        tracker.interrupted()
         patience_s = 10.0
         raise
     finally:
-        missing = tracker.close(patience_s)
-        if missing:
-            _log.warning("MLflow has not got %d of this session's deliveries; the next run delivers them", len(missing))
+        tracker.close(patience_s)
     return outcome
 
 

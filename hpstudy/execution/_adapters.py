@@ -117,7 +117,7 @@ class OrderBook:
         return (
             f"the disk of {self._folder.home} is full ({free / 2**20:.0f} MiB free, a study needs at least "
             f"{LEAST_FREE_BYTES / 2**20:.0f}); what it holds is intact: free some space, then run "
-            f"hpstudy resume {self._folder.name}"
+            f"hpstudy resume {self._folder.name} --home {self._folder.home}"
         )
 
     def _lost(self, order: TrialOrder, loss: Loss) -> TrialResult:

@@ -120,7 +120,12 @@ class _Session:
         self.planner.spread_over(capacity.slots)
         self._keeper.slots = capacity.slots
         self._show()
-        run_trials(self.planner, self._folder, self, self._make_order, self._study.spec.resources, capacity.slots)
+        resources = self._study.spec.resources
+        try:
+            run_trials(self.planner, self._folder, self, self._make_order, resources, capacity.slots)
+        except BaseException:
+            self._tracker.interrupted()
+            raise
         self._show()
 
     def trial_started(self, order: TrialOrder) -> None:

@@ -85,5 +85,5 @@ def _explained(error: BaseException, folder: StudyFolder) -> Exception:
         return root
     return StudyFailedError(
         f"the session was ended by {type(root).__name__}: {root}; what it has finished is kept: go on with "
-        f"hpstudy resume {folder.name}"
+        f"hpstudy resume {folder.name} --home {folder.home}"
     )

@@ -82,6 +82,11 @@ class ServerHandle:
         # Covers the moments before the caller's `with` block begins.
         atexit.register(self.stop)
 
+    @property
+    def pid(self) -> int:
+        """Process id; also that of the group of all that it started."""
+        return self._process.pid
+
     def is_alive(self) -> bool:
         """Whether the server still runs."""
         return self._process.poll() is None

@@ -24,8 +24,10 @@ UNAVAILABLE_CODES = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADL
 
 _logger = logging.getLogger(__name__)
 
-for _name in ("mlflow.store.db", "mlflow.store.db.utils", "alembic"):
+for _name in ("mlflow.store.db", "alembic"):
     logging.getLogger(_name).setLevel(logging.WARNING)
+# It logs each error with its traceback before it raises it; whoever catches it tells.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 @contextmanager
@@ -35,7 +37,8 @@ def store_errors() -> Iterator[None]:
         yield
     except MlflowException as error:
         # A refused connection comes as INTERNAL_ERROR; only the exception underneath tells.
-        unreachable = isinstance(error.__cause__ or error.__context__, OSError)
+        below = error.__cause__ or error.__context__
+        unreachable = isinstance(below, OSError) or _is_operational(below)
         if unreachable or error.error_code in UNAVAILABLE_CODES:
             raise TrackingUnavailableError(f"the MLflow store does not answer: {error}") from error
         raise
@@ -45,6 +48,17 @@ def store_errors() -> Iterator[None]:
         if hasattr(error, "response") and (status == 429 or status >= 500):
             raise TrackingUnavailableError(f"the MLflow server does not take artifacts: {error}") from error
         raise
+    except Exception as error:
+        if _is_operational(error):
+            raise TrackingUnavailableError(
+                f"the MLflow database does not answer: {error.__cause__ or error}"
+            ) from error
+        raise
+
+
+def _is_operational(error: BaseException | None) -> bool:
+    """Whether it is SQLAlchemy's word for a database that is locked, or whose disk is full: it may do better later."""
+    return type(error).__name__ == "OperationalError"
 
 
 class RunStore:

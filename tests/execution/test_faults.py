@@ -1,7 +1,10 @@
 """A study under faults on a Ray of two nodes: real processes killed, stopped and hung, a real disk filled."""
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 
 from hpstudy.record import StudyFolder
+from hpstudy.tracking import serve
 from hpstudy.workflow import open_results
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(240)]
@@ -172,6 +176,109 @@ def test_a_driver_that_is_told_to_end_says_how_to_go_on(
     assert "RUNNING" not in statuses
     small.hpstudy("resume", "small", "--home", str(tmp_path))
     small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
+
+
+def test_a_full_disk_stops_the_study_in_order(
+    small: ModuleType, finished: Finished, study_file: Path, tmp_path: Path, disk: Path
+) -> None:
+    folder, log = StudyFolder(disk, "small"), tmp_path / "log"
+    with small.running("run", str(study_file), "--home", str(disk), log=log) as driver:
+        small.wait_for(driver, has_checkpoints(folder, 1))
+        fill(disk / "everything-else")
+        assert driver.wait(90) == 1, log.read_text()
+    assert f"the disk of {disk} is full" in log.read_text()
+    assert "a study needs at least 64" in log.read_text()
+    assert f"hpstudy resume small --home {disk}" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    (disk / "everything-else").unlink()
+    small.hpstudy("resume", "small", "--home", str(disk))
+    small.assert_nothing_lost_or_doubled(disk, finished[0])
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small file system of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(place)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"mounting a file system needs root: {mounted.stderr.decode().strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Writes until nothing more fits."""
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while file.write(bytes(2**20)):
+            pass
+        while file.write(b"x"):
+            pass
+
+
+def test_a_node_that_does_not_see_the_home_is_named(
+    small: ModuleType, study_file: Path, tmp_path: Path, joining: dict[str, str]
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    hidden = ["sh", "-c", 'mount -t tmpfs tmpfs "$0" && exec "$@"', str(home)]
+    node = [*hidden, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1"]
+    permitted = subprocess.run(["unshare", "--mount", "true"], capture_output=True)
+    if permitted.returncode:
+        pytest.skip(f"a mount namespace needs root: {permitted.stderr.decode().strip()}")
+    blind = subprocess.Popen(
+        ["unshare", "--mount", *node, f"--address={joining['RAY_ADDRESS']}"],
+        env={**os.environ, **RAY},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: nodes_of(joining) == 3)
+        done = subprocess.run(
+            small.command("run", str(study_file), "--home", str(home)),
+            env={**os.environ, **joining},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        blind.terminate()
+        blind.wait()
+    assert done.returncode == 2, done.stderr
+    assert f"{home} is not the folder that the driver sees" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert [path.name for path in home.iterdir()] == ["datasets"], "nothing else is written before all nodes are fit"
+    wait_until(lambda: nodes_of(joining) == 2)
+
+
+def nodes_of(joining: dict[str, str]) -> int:
+    """Living nodes, as the cluster's head has them."""
+    from ray._raylet import GcsClient
+
+    nodes = GcsClient(address=joining["RAY_ADDRESS"]).get_all_node_info().values()
+    return sum(node.state == 0 for node in nodes)
+
+
+def test_an_mlflow_server_that_dies_and_comes_back_misses_nothing(
+    small: ModuleType, finished: Finished, study_file: Path, tmp_path: Path
+) -> None:
+    folder, log, away = StudyFolder(tmp_path, "small"), tmp_path / "log", tmp_path / "tracking"
+    server = serve(away, port=0)
+    port = int(server.url.rpartition(":")[2])
+    env = {"MLFLOW_TRACKING_URI": server.url}
+    with small.running("run", str(study_file), "--home", str(tmp_path), env=env, log=log) as driver:
+        small.wait_for(driver, lambda: len(folder.finished_trials()) >= 2)
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+        small.wait_for(driver, lambda: len(folder.finished_trials()) >= 6)
+        with serve(away, port=port):
+            assert driver.wait(150) == 0, log.read_text()
+    assert "MLflow is away" in log.read_text()
+    trials = open_results("small", tmp_path).trials
+    assert len(trials) == small.TRIALS
+    assert small.mlflow_runs(away) == small.mlflow_runs(finished[0])
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
