@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -47,9 +47,39 @@ class Progress:
 
 
 @dataclass
+class _Costs:
+    """Wall seconds of the trials of a kind."""
+
+    trials: int = 0
+    seconds: float = 0.0
+
+    def add(self, result: TrialResult) -> None:
+        self.trials += 1
+        self.seconds += result.groups.get("cost/wall_s", 0.0)
+
+
+@dataclass
 class _Tally:
-    results: list[TrialResult] = field(default_factory=list)
+    """The trials of one arm in one condition, counted as they end: thousands may have."""
+
     running: dict[str, str] = field(default_factory=dict)
+    statuses: Counter[str] = field(default_factory=Counter)
+    searched: int = 0
+    confirmed: int = 0
+    confirm_sum: float = 0.0
+    best: TrialResult | None = None
+
+    def add(self, result: TrialResult) -> None:
+        self.running.pop(result.trial_id, None)
+        self.statuses[result.status] += 1
+        if result.phase == "confirm":
+            self.confirmed += 1
+            self.confirm_sum += result.objective
+            return
+        self.searched += 1
+        usable = result.status == "completed" and math.isfinite(result.objective)
+        if usable and (self.best is None or result.objective > self.best.objective):
+            self.best = result
 
 
 class ProgressKeeper:
@@ -62,12 +92,14 @@ class ProgressKeeper:
     def __init__(self) -> None:
         self.slots = 1
         self._tallies: dict[tuple[str, str], _Tally] = defaultdict(_Tally)
+        self._costs = {confirm: _Costs() for confirm in (True, False)}
         self._began = time.monotonic()
         self._last: TrialResult | None = None
 
     def resumed(self, result: TrialResult) -> None:
         """A trial had ended before this session began."""
-        self._tallies[result.arm, result.condition].results.append(result)
+        self._tallies[result.arm, result.condition].add(result)
+        self._costs[result.phase == "confirm"].add(result)
 
     def started(self, arm: str, condition: str, trial_id: str) -> None:
         """A trial began to run."""
@@ -80,9 +112,7 @@ class ProgressKeeper:
 
     def finished(self, result: TrialResult) -> None:
         """A trial ended."""
-        tally = self._tallies[result.arm, result.condition]
-        tally.running.pop(result.trial_id, None)
-        tally.results.append(result)
+        self.resumed(result)
         self._last = result
 
     def snapshot(self, lanes: list[LaneState]) -> Progress:
@@ -105,43 +135,35 @@ class ProgressKeeper:
 
     def _arm(self, arm: str, condition: str, totals: Mapping[bool, int]) -> ArmProgress:
         tally = self._tallies[arm, condition]
-        confirm = [result for result in tally.results if result.phase == "confirm"]
-        search = [result for result in tally.results if result.phase != "confirm"]
-        completed = [each for each in search if each.status == "completed" and math.isfinite(each.objective)]
-        best = max(completed, key=lambda result: result.objective, default=None)
-        statuses = [result.status for result in tally.results]
+        best = tally.best
         return ArmProgress(
             arm=arm,
             condition=condition,
-            search_done=len(search),
+            search_done=tally.searched,
             search_total=totals[False],
-            confirm_done=len(confirm),
+            confirm_done=tally.confirmed,
             confirm_total=totals[True],
             running=tuple(tally.running.values()),
             best=best.objective if best else None,
             best_params=_params(best) if best else {},
-            confirmed=sum(result.objective for result in confirm) / len(confirm) if confirm else None,
-            pruned=statuses.count("pruned"),
-            diverged=statuses.count("diverged"),
-            failed=statuses.count("failed"),
+            confirmed=tally.confirm_sum / tally.confirmed if tally.confirmed else None,
+            pruned=tally.statuses["pruned"],
+            diverged=tally.statuses["diverged"],
+            failed=tally.statuses["failed"],
         )
 
     def _eta(self, arms: tuple[ArmProgress, ...]) -> float | None:
-        results = [result for tally in self._tallies.values() for result in tally.results]
-        walls = {
-            confirm: [r.groups.get("cost/wall_s", 0.0) for r in results if (r.phase == "confirm") == confirm]
-            for confirm in (True, False)
-        }
-        everything = walls[True] + walls[False]
-        if not everything:
+        trials = sum(costs.trials for costs in self._costs.values())
+        if not trials:
             return None
+        overall = sum(costs.seconds for costs in self._costs.values()) / trials
         remaining = 0.0
         for confirm, left in (
             (False, sum(arm.search_total - arm.search_done for arm in arms)),
             (True, sum(arm.confirm_total - arm.confirm_done for arm in arms)),
         ):
-            costs = walls[confirm] or everything
-            remaining += left * sum(costs) / len(costs)
+            costs = self._costs[confirm]
+            remaining += left * (costs.seconds / costs.trials if costs.trials else overall)
         return remaining / max(1, self.slots)
 
 
