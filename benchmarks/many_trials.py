@@ -6,8 +6,8 @@ Run it from the repository's root, with nothing else running:
 
 One trial is trained in earnest; every trial of the study then plays its record of 2,000 steps instead of training. All
 else is real: Ray, Tune, the planner with Optuna's TPE and its journal, early stopping, the workers' record with
-checkpoints, MLflow. The driver is killed when a hundredth of the trials is left and resumed. `--output FOLDER` writes the
-table to `many_trials.md` there.
+checkpoints, MLflow. The driver is killed when a hundredth of the trials is left and resumed. `--output FOLDER` writes
+the table to `many_trials.md` there.
 """
 
 import argparse

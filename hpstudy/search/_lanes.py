@@ -101,6 +101,9 @@ class SearchLane:
         # They are the first trials of the journal; a driver may have been killed while writing them.
         for point, origin in enqueued[len(self._trials()) :]:
             self._study.enqueue_trial(dict(point), user_attrs={"origin": origin})
+        # Counted here, as thousands of trials are asked for it at every turn; nobody else writes the journal.
+        self._handed_out = sum(trial.state != TrialState.WAITING for trial in self._trials())
+        self._choice: tuple[TrialRequest | None] | None = None
         self._live: dict[int, optuna.Trial] = {}
         self._recovered = self._recover(lookup)
 
@@ -140,8 +143,7 @@ class SearchLane:
     @property
     def started(self) -> int:
         """Trials handed out so far, finished or not."""
-        handed_out = [trial for trial in self._trials() if trial.state != TrialState.WAITING]
-        return len(handed_out) - len(self._recovered)
+        return self._handed_out - len(self._recovered)
 
     @property
     def finished(self) -> bool:
@@ -155,6 +157,7 @@ class SearchLane:
         elif self.started < self.budget:
             self._seed_draw(len(self._trials()))
             trial = self._study.ask()
+            self._handed_out += 1
         else:
             return None
         self._live[trial.number] = trial
@@ -240,6 +243,14 @@ class SearchLane:
         Diverged trials can't be chosen. Of equal points the one that is better in the next objective is, of points
         equal in all of them the earlier one.
         """
+        if self._choice is not None:
+            return self._choice[0]
+        choice = self._choose()
+        if self.finished:
+            self._choice = (choice,)
+        return choice
+
+    def _choose(self) -> TrialRequest | None:
         completed = [
             trial
             for trial in self._trials()
