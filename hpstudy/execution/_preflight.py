@@ -55,10 +55,12 @@ def _check_shared(folder: Path, node_ids: list[str]) -> None:
     marker = folder / f".marker-{uuid.uuid4().hex[:8]}"
     marker.write_text("seen")
     try:
-        look = ray.remote(_sees).options(num_cpus=0)
+        look = ray.remote(_sees)
         answers = ray.get(
             [
-                look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(str(marker))
+                look.options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
+                    str(marker)
+                )
                 for node in node_ids
             ]
         )
