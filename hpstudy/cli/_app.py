@@ -15,6 +15,7 @@ from hpstudy.cli._plan import plan
 from hpstudy.cli._report import report
 from hpstudy.cli._run import resume, run, status
 from hpstudy.cli._study_file import check, schema
+from hpstudy.cli._submit import logs, stop, submit
 from hpstudy.cli._theory import bounds, losses
 from hpstudy.cli._ui import ui
 from hpstudy.exceptions import HpstudyError, InputError, StudyConflictError, StudyFileError
@@ -36,7 +37,7 @@ app = typer.Typer(
     "scale that adapts itself?\n\nBegin with `hpstudy run studies/quickstart.yaml`.",
 )
 for panel, commands in {
-    "Run a study": (check, plan, run, resume, status, schema),
+    "Run a study": (check, plan, run, submit, status, logs, stop, resume, schema),
     "Look at a study": (report, ui),
     "The theory": (losses, bounds),
     "This machine": (doctor,),

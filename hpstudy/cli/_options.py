@@ -13,6 +13,36 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 QuickOption = Annotated[
     bool, typer.Option("--quick", help="The small variant that the file describes under `quick`: minutes, for a look.")
 ]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="ADDRESS",
+        help="A Ray cluster: http://HEAD:8265 (its dashboard), or auto for the one on this machine.  "
+        "[default: $RAY_ADDRESS]",
+    ),
+]
+RemoteOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="ADDRESS",
+        help="The Ray cluster that the study was submitted to: http://HEAD:8265, or auto.",
+    ),
+]
+ClusterHomeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--home",
+        metavar="HOME",
+        help="Where studies live, as the cluster's nodes name it: a folder that they share.  "
+        "[default: $HPSTUDY_HOME there, else ~/hpstudy-runs of the head]",
+    ),
+]
+InstallOption = Annotated[
+    bool, typer.Option("--install", help="Send hpstudy itself along; what it needs must be installed on the nodes.")
+]
+DetachOption = Annotated[bool, typer.Option("--detach", "-d", help="Submit, and don't wait for the end.")]
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study, or its file.")]
 
 

@@ -10,8 +10,19 @@ from rich.console import Console
 from rich.text import Text
 
 from hpstudy.cli._interruption import Interrupted, interruptible, last_words
-from hpstudy.cli._options import HomeOption, JsonOption, QuickOption, StudyArgument, study_name
+from hpstudy.cli._on_cluster import OnCluster
+from hpstudy.cli._options import (
+    DetachOption,
+    HomeOption,
+    InstallOption,
+    JsonOption,
+    QuickOption,
+    RemoteOption,
+    StudyArgument,
+    study_name,
+)
 from hpstudy.cli._self_check import show_self_check
+from hpstudy.exceptions import InputError
 
 if TYPE_CHECKING:
     from hpstudy.spec import Study
@@ -37,23 +48,43 @@ def run(
     _session(load_study(study_file, quick=quick), home, as_json)
 
 
-def resume(study: StudyArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+def resume(
+    study: StudyArgument,
+    home: HomeOption = None,
+    address: RemoteOption = None,
+    install: InstallOption = False,
+    detach: DetachOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Continue a study that was interrupted, from the file that it began with.
+
+    With --address it goes on there; --home, --install and --detach are those of `hpstudy submit`, and the first two
+    stay as they were.
 
     Example: `hpstudy resume quickstart`
     """
     from hpstudy.workflow import open_results
 
+    if address is not None:
+        OnCluster(address, as_json).resume(study_name(study), _named(home), install, detach)
+        return
+    if install or detach:
+        raise InputError("--install and --detach are of a study on a cluster: name it with --address")
     _session(open_results(study_name(study), home).study, home, as_json)
 
 
-def status(study: StudyArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show how far a study is and what it has found.
+def status(
+    study: StudyArgument, home: HomeOption = None, address: RemoteOption = None, as_json: JsonOption = False
+) -> None:
+    """Show how far a study is and what it has found, here or on the cluster that it was submitted to.
 
     Example: `hpstudy status quickstart`
     """
     from hpstudy.workflow import open_results
 
+    if address is not None:
+        OnCluster(address, as_json).status(study_name(study), _named(home))
+        return
     results = open_results(study_name(study), home)
     state = "running" if results.folder.is_running() else "not running"
     console = Console()
@@ -151,6 +182,10 @@ def _print_json(results: "Results", state: str) -> None:
         "report": os.fspath(report) if report.is_file() else None,
     }
     print(json.dumps(answer, ensure_ascii=False))
+
+
+def _named(home: Path | None) -> str | None:
+    return None if home is None else os.fspath(home)
 
 
 def _home_words(home: Path | None) -> str:

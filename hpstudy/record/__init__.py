@@ -5,7 +5,7 @@ The record is the truth of a study; everything else (Optuna's journal, MLflow, t
 
 from hpstudy.record._files import write_atomically
 from hpstudy.record._folder import StudyFolder, studies_in
-from hpstudy.record._lock import StudyLock
+from hpstudy.record._lock import StudyLock, lock_holder
 from hpstudy.record._request import TrialRequest
 from hpstudy.record._result import STATUSES, TrialResult
 from hpstudy.record._trajectory import TRAJECTORY_COLUMNS, AttemptWriter
@@ -18,6 +18,7 @@ __all__ = [
     "StudyLock",
     "TrialRequest",
     "TrialResult",
+    "lock_holder",
     "studies_in",
     "write_atomically",
 ]

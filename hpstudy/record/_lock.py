@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import socket
 import time
 from pathlib import Path
@@ -72,3 +73,12 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def lock_holder(path: Path) -> tuple[int, str] | None:
+    """The process that holds a study, and its host; None where the file does not name one."""
+    try:
+        named = re.fullmatch(r"process (\d+) on (\S+)", path.read_text(errors="replace").strip())
+    except OSError:
+        return None
+    return (int(named[1]), named[2]) if named else None

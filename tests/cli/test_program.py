@@ -24,7 +24,22 @@ from hpstudy.cli._live import progress_table, watching
 from hpstudy.execution import ArmProgress, Progress
 from hpstudy.record import TrialResult
 
-COMMANDS = ["run", "resume", "status", "check", "plan", "schema", "report", "ui", "losses", "bounds", "doctor"]
+COMMANDS = [
+    "run",
+    "submit",
+    "resume",
+    "status",
+    "logs",
+    "stop",
+    "check",
+    "plan",
+    "schema",
+    "report",
+    "ui",
+    "losses",
+    "bounds",
+    "doctor",
+]
 
 
 def hpstudy(*words: str) -> subprocess.CompletedProcess[str]:
