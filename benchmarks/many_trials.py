@@ -125,7 +125,8 @@ class Meter:
 
     def __init__(self, log: Path) -> None:
         self._log = log.open("a", encoding="utf-8")
-        self._spent, self._cpu, self._wall = 0.0, time.thread_time(), time.perf_counter()
+        self._book, self._book_cpu = 0.0, 0.0
+        self._cpu, self._wall = time.thread_time(), time.perf_counter()
 
     def book(self) -> type:
         """The book's class, with a clock around its methods."""
@@ -143,11 +144,12 @@ class Meter:
 
     def timed(self, method: Any, *, last: bool) -> Any:
         def call(book: Any, *words: Any) -> Any:
-            begun = time.perf_counter()
+            begun, cpu = time.perf_counter(), time.thread_time()
             try:
                 return method(book, *words)
             finally:
-                self._spent += time.perf_counter() - begun
+                self._book += time.perf_counter() - begun
+                self._book_cpu += time.thread_time() - cpu
                 if last:
                     self.note("trial")
 
@@ -155,10 +157,15 @@ class Meter:
 
     def note(self, what: str) -> None:
         cpu, wall = time.thread_time(), time.perf_counter()
-        entry = {"what": what, "book_s": self._spent, "cpu_s": cpu - self._cpu, "wall_s": wall - self._wall}
-        self._log.write(json.dumps(entry) + "\n")
+        spent = {
+            "book_s": self._book,
+            "book_cpu_s": self._book_cpu,
+            "cpu_s": cpu - self._cpu,
+            "wall_s": wall - self._wall,
+        }
+        self._log.write(json.dumps({"what": what, **spent}) + "\n")
         self._log.flush()
-        self._spent, self._cpu, self._wall = 0.0, cpu, wall
+        self._book, self._book_cpu, self._cpu, self._wall = 0.0, 0.0, cpu, wall
 
 
 def drive(trials: int, home: Path, log: Path) -> None:
@@ -244,17 +251,18 @@ def table(log: Path, planned: int, study: Study) -> str:
     [end] = [entry for entry in entries if entry["what"] == "end"]
     assert end["finished"]
     lines = [
-        "| trials | planner and bookkeeping (ms a trial) | Tune and they, CPU (ms a trial) | wall (ms a trial) |",
-        "| ---: | ---: | ---: | ---: |",
+        "| trials | planner and bookkeeping (ms a trial) | their CPU | main thread's CPU, Tune with them | wall, all |",
+        "| ---: | ---: | ---: | ---: | ---: |",
     ]
     kept = starts[1]["done"] if len(starts) > 1 else len(trials)
     windows = [(50, 150), *((at, at + 100) for at in range(900, kept - 100, 1000)), (kept - 100, kept)]
     costs = []
     for low, high in windows:
         rows = trials[low:high]
-        mean = {name: 1000 * sum(row[name] for row in rows) / len(rows) for name in ("book_s", "cpu_s", "wall_s")}
-        costs.append(mean["book_s"])
-        lines.append(f"| {low:,} to {high:,} | {mean['book_s']:.1f} | {mean['cpu_s']:.1f} | {mean['wall_s']:.0f} |")
+        names = ("book_s", "book_cpu_s", "cpu_s", "wall_s")
+        means = [1000 * sum(row[name] for row in rows) / len(rows) for name in names]
+        costs.append(means[0])
+        lines.append(f"| {low:,} to {high:,} | {means[0]:.1f} | {means[1]:.1f} | {means[2]:.1f} | {means[3]:.0f} |")
     lines += [
         "",
         f"{planned:,} trials of {STEPS:,} steps in {EPOCHS} epochs, {len(study.conditions())} conditions, two at a "

@@ -27,7 +27,7 @@ name: small
 question: Does a searched s beat AdaCos on a toy?
 data: {identities: {train: 24, val: 16, test: 20}}
 model: {width: 4, embedding_dim: 32}
-training: {epochs: 16, batch_size: 32, optimizer: {name: sgd, lr: 0.1}}
+training: {epochs: 16, steps_per_epoch: 80, batch_size: 32, optimizer: {name: sgd, lr: 0.1}}
 arms:
   normface: {loss: normface, search: {s: {log: [2, 64]}}}
   adacos-dynamic: {loss: adacos}
