@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from optuna.storages import JournalStorage
+
 from hpstudy.record import TrialRequest
-from hpstudy.search._journal import open_journal
+from hpstudy.search._journal import Journal
 from hpstudy.search._lanes import Lookup, Outcome, SearchLane
 from hpstudy.search._listed_lanes import ConfirmLane, ListedLane, SurveyLane
 from hpstudy.spec import Study
@@ -52,6 +54,7 @@ class Planner:
     def __init__(self, study: Study, journal: Path, *, lookup: Lookup) -> None:
         self._searches: list[SearchLane] = []
         self._listed: list[ListedLane] = []
+        self._journal: Journal | None = None
         if study.is_survey:
             self._survey(study, lookup)
         else:
@@ -70,7 +73,8 @@ class Planner:
 
     def _search_and_confirm(self, study: Study, journal: Path, lookup: Lookup) -> None:
         spec = study.spec
-        storage = open_journal(journal)
+        self._journal = Journal(journal)
+        storage = JournalStorage(self._journal)
         confirm_seeds = confirm_seeds_of(study)
         for condition in study.conditions():
             for arm in study.arms:
@@ -96,6 +100,11 @@ class Planner:
                     ConfirmLane(arm.name, condition.id, search=search, seeds=confirm_seeds, lookup=lookup)
                     for search in searches
                 ]
+        self._sync()
+
+    def _sync(self) -> None:
+        if self._journal is not None:
+            self._journal.sync()
 
     def spread_over(self, slots: int) -> None:
         """Sets the width to what keeps `slots` trials running at the same time."""
@@ -110,6 +119,7 @@ class Planner:
             request = lane.next()
             if request is not None:
                 self._lane_of[request.trial_id] = (lane, request.number)
+                self._sync()
                 return request
         return Decision.FINISHED if self.finished else Decision.WAIT
 
@@ -132,6 +142,7 @@ class Planner:
         """Takes a trial's outcome."""
         lane, number = self._lane_of.pop(trial_id)
         lane.finish(number, outcome)
+        self._sync()
 
     def states(self) -> list[LaneState]:
         """Every lane, searches first."""
