@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ class _Session:
         before = [result for trial_id in folder.finished_trials() if (result := folder.result(trial_id))]
         for result in before:
             self._keeper.resumed(result)
-        tracker.catch_up([result.as_row() for result in before], lambda row: _details(folder, row["trial_id"]))
+        tracker.catch_up([result.as_row() for result in before], self._load)
         self._show()
 
     def outcome(self) -> RunOutcome:
@@ -144,8 +144,14 @@ class _Session:
     def trial_finished(self, order: TrialOrder, result: TrialResult) -> None:
         """Called when a trial's result is in the record."""
         self._keeper.finished(result)
-        self._tracker.trial_finished(result.as_row(), *_details(self._folder, result.trial_id))
+        self._tracker.trial_finished(result.as_row(), self._load)
         self._show()
+
+    def _load(self, row: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
+        """What the tracker reads of a finished trial, when it comes to it."""
+        folder, trial_id = self._folder, row["trial_id"]
+        files = [folder.path / kind / f"{trial_id}.parquet" for kind in ("trajectories", "epochs")]
+        return folder.trajectory(trial_id), folder.epochs(trial_id), [path for path in files if path.is_file()]
 
     def _show(self) -> None:
         self._observe(self._keeper.snapshot(self.planner.states()))
@@ -183,11 +189,6 @@ def _refuse_other_data(hashes: dict[str, str], folder: StudyFolder) -> None:
             f"study {folder.name!r} was begun on other data ({', '.join(changed)} changed since): restore the data, or "
             "start a study under another name"
         )
-
-
-def _details(folder: StudyFolder, trial_id: str) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
-    files = [folder.path / kind / f"{trial_id}.parquet" for kind in ("trajectories", "epochs")]
-    return folder.trajectory(trial_id), folder.epochs(trial_id), [path for path in files if path.is_file()]
 
 
 def _opening_row(order: TrialOrder) -> dict[str, Any]:

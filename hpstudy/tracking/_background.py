@@ -8,8 +8,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from hpstudy.tracking._protocol import LoadTrial, Row, Tracker, TrackingUnavailableError
 
 _logger = logging.getLogger(__name__)
@@ -29,7 +27,7 @@ class BackgroundTracker(Tracker):
     deliveries further trials are set aside as well, so that a long outage cannot fill the memory. What was set aside
     is in the record, is returned by `close`, and is delivered by the next `catch_up`.
 
-    Ownership: frames and rows given to it must not be changed afterwards. `close` ends it for good.
+    Ownership: rows given to it must not be changed afterwards. `close` ends it for good.
 
     Args:
         tracker: Used by the writer thread alone from now on.
@@ -70,12 +68,9 @@ class BackgroundTracker(Tracker):
     def trial_started(self, row: Row) -> None:
         self._submit(f"start of {row['trial_id']}", lambda: self._tracker.trial_started(row), may_drop=True)
 
-    def trial_finished(
-        self, row: Row, trajectory: pd.DataFrame, epochs: pd.DataFrame, artifacts: Sequence[Path]
-    ) -> None:
-        self._submit(
-            row["trial_id"], lambda: self._tracker.trial_finished(row, trajectory, epochs, artifacts), may_drop=True
-        )
+    def trial_finished(self, row: Row, load: LoadTrial) -> None:
+        """Reads and delivers in the writer thread; `load` must be safe to call there."""
+        self._submit(row["trial_id"], lambda: self._tracker.trial_finished(row, load), may_drop=True)
 
     def arm_finished(self, arm: str, metrics: Mapping[str, float]) -> None:
         self._submit(f"end of arm {arm}", lambda: self._tracker.arm_finished(arm, metrics))

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from hpstudy.tracking import _describe
 from hpstudy.tracking._curves import TrialCurves
 from hpstudy.tracking._describe import is_given
@@ -94,9 +92,7 @@ class MlflowTracker(Tracker):
             if existed:
                 self._store.client.update_run(run_id, status="RUNNING", name=_describe.run_name(row))
 
-    def trial_finished(
-        self, row: Row, trajectory: pd.DataFrame, epochs: pd.DataFrame, artifacts: Sequence[Path]
-    ) -> None:
+    def trial_finished(self, row: Row, load: LoadTrial) -> None:
         """Delivers the curves, the end metrics and the artifacts of a trial; the mark of delivery comes last."""
         result = f"attempt {row.get('attempt', 0)} ended {row.get('ended_at')}"
         with store_errors():
@@ -110,6 +106,7 @@ class MlflowTracker(Tracker):
                 if not same and run.data.metrics:
                     self._store.discard(row["trial_id"])
                     run_id, _ = self._trial_run(row)
+            trajectory, epochs, artifacts = load(row)
             curves = TrialCurves(row, trajectory, epochs, self._max_points)
             tags = {**_describe.tags(row), **curves.remarks, RESULT: result}
             self._store.log(run_id, metrics=curves.metrics, params=_describe.params(row), tags=tags)
@@ -159,7 +156,7 @@ class MlflowTracker(Tracker):
         done = self.delivered()
         for row in rows:
             if row["trial_id"] not in done:
-                self.trial_finished(row, *load(row))
+                self.trial_finished(row, load)
 
     def close(self, timeout: float = 30.0) -> tuple[str, ...]:
         """Nothing waits: every method delivers before it returns."""

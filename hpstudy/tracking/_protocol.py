@@ -33,9 +33,7 @@ class Tracker(Protocol):
     def trial_started(self, row: Row) -> None:
         """Shows a trial as running; the row holds what is known before it runs."""
 
-    def trial_finished(
-        self, row: Row, trajectory: pd.DataFrame, epochs: pd.DataFrame, artifacts: Sequence[Path]
-    ) -> None:
+    def trial_finished(self, row: Row, load: LoadTrial) -> None:
         """Delivers a trial that ended, whatever its status; marked as delivered last of all."""
 
     def arm_finished(self, arm: str, metrics: Mapping[str, float]) -> None:
@@ -64,9 +62,7 @@ class NullTracker(Tracker):
 
     def trial_started(self, row: Row) -> None: ...
 
-    def trial_finished(
-        self, row: Row, trajectory: pd.DataFrame, epochs: pd.DataFrame, artifacts: Sequence[Path]
-    ) -> None: ...
+    def trial_finished(self, row: Row, load: LoadTrial) -> None: ...
 
     def arm_finished(self, arm: str, metrics: Mapping[str, float]) -> None: ...
 

@@ -32,7 +32,7 @@ def test_tree(home: Path, make_tracker: Make, row: dict[str, Any], frames: Frame
     tracker.trial_started({key: row[key] for key in row if key not in ("status", "ended_at")})
     assert runs_of(home, "tree")[row["trial_id"]].data.tags["status"] == "running"
     assert tracker.delivered() == set()
-    tracker.trial_finished(row, *frames, [figure])
+    tracker.trial_finished(row, lambda row: (*frames, [figure]))
     tracker.arm_finished("cosface", {"confirm/mean": 0.8, "confirm/spread": math.nan})
     tracker.study_finished({"trials/completed": 1}, [folder, tmp_path / "gone"], "**Verdict**: a tie")
     assert tracker.delivered() == {row["trial_id"]}
@@ -92,7 +92,7 @@ def test_redelivery(
 
     monkeypatch.setattr(client, "log_batch", killed)
     with pytest.raises(KeyboardInterrupt, match="killed"):
-        first.trial_finished(row, *frames, [])
+        first.trial_finished(row, lambda row: (*frames, []))
 
     again = make_tracker()
     again.start()
@@ -111,7 +111,7 @@ def test_redelivery(
     single = len({"geometry/final_s", "cost/wall_s", "cost/epochs", "cost/steps", "cost/samples_per_s", "objective"})
     assert count(metrics, run_id) == curves + single
     make_tracker().catch_up([row], load)
-    again.trial_finished(row, *frames, [])
+    again.trial_finished(row, lambda row: (*frames, []))
     assert loads == [row["trial_id"]]
     assert count(metrics, run_id) == curves + single
     assert count("select count(*) from params where run_uuid = ?", run_id) == 7
@@ -128,7 +128,7 @@ def test_resume(home: Path, make_tracker: Make, row: dict[str, Any], frames: Fra
     resumed.start()
     resumed.trial_started({**row, "attempt": 1})
     assert {run.info.status for run in runs_of(home, "resume").values()} == {"RUNNING"}
-    resumed.trial_finished({**row, "attempt": 1}, *frames, [])
+    resumed.trial_finished({**row, "attempt": 1}, lambda row: (*frames, []))
     for score in (0.8, 0.8, 0.7):
         resumed.arm_finished("cosface", {"confirm/mean": score})
     runs = runs_of(home, "resume")
@@ -149,7 +149,7 @@ def test_divergence(home: Path, make_tracker: Make, row: dict[str, Any], frames:
         "geometry/final_s": math.inf,
     }
     tracker = make_tracker()
-    tracker.trial_finished({**row, **changes}, trajectory, frames[1].head(0), [])
+    tracker.trial_finished({**row, **changes}, lambda row: (trajectory, frames[1].head(0), []))
     run = runs_of(home, "divergence")[row["trial_id"]]
     assert run.info.status == "FAILED"
     assert run.info.run_name.endswith("(diverged)")
@@ -168,8 +168,8 @@ def test_a_later_attempt_takes_the_place_of_an_earlier_one(
 ) -> None:
     tracker = make_tracker(arms=())
     empty = frames[0].head(2), frames[1].head(0)
-    tracker.trial_finished({**row, "status": "failed", "cause": "out of memory", "steps": 2}, *empty, [])
-    tracker.trial_finished({**row, "attempt": 1}, *frames, [])
+    tracker.trial_finished({**row, "status": "failed", "cause": "out of memory", "steps": 2}, lambda row: (*empty, []))
+    tracker.trial_finished({**row, "attempt": 1}, lambda row: (*frames, []))
     run = runs_of(home, "a_later_attempt_takes_the_place_of_an_earlier_one")[row["trial_id"]]
     assert run.info.status == "FINISHED"
     assert "cause" not in run.data.tags
@@ -177,7 +177,7 @@ def test_a_later_attempt_takes_the_place_of_an_earlier_one(
 
 
 def test_another_file_of_the_same_name(make_tracker: Make, row: dict[str, Any], frames: Frames) -> None:
-    make_tracker().trial_finished(row, *frames, [])
+    make_tracker().trial_finished(row, lambda row: (*frames, []))
     assert make_tracker(sha256="0ther").delivered() == set()
     assert make_tracker().delivered() == {row["trial_id"]}
 
@@ -191,7 +191,7 @@ def test_deleted_experiment(home: Path, make_tracker: Make) -> None:
 
 
 def test_decimation(home: Path, make_tracker: Make, row: dict[str, Any], frames: Frames) -> None:
-    make_tracker(max_points=20).trial_finished(row, *frames, [])
+    make_tracker(max_points=20).trial_finished(row, lambda row: (*frames, []))
     run = runs_of(home, "decimation")[row["trial_id"]]
     history = MlflowClient(tracking.tracking_uri(home)).get_metric_history(run.info.run_id, "train/loss")
     values = [point.value for point in history]

@@ -35,7 +35,7 @@ def test_a_real_server(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     local = tracking.MlflowTracker(home, "served", "Why?", "5ead", "version: 1\n")
-    local.trial_finished(row, *frames, [])
+    local.trial_finished(row, lambda row: (*frames, []))
     with tracking.serve(home, port=0) as server:
         group = server._process.pid
         assert processes_in_group(group)
@@ -60,7 +60,7 @@ def test_a_real_server(
             tracking.MlflowTracker(home, "remote", "Why?", "5ead", "version: 1\n"), first_delay=0.1
         )
         artifact = server.log
-        remote.trial_finished({**row, "attempt": 1}, *frames, [artifact])
+        remote.trial_finished({**row, "attempt": 1}, lambda row: (*frames, [artifact]))
         assert remote.delivered() == {row["trial_id"]}
         assert remote.close() == ()
         monkeypatch.delenv("MLFLOW_TRACKING_URI")
