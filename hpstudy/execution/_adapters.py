@@ -91,14 +91,16 @@ class OrderBook:
         """Tune is done with a trial: it ended, its worker died (no reply), or the study was interrupted."""
         order = self._orders.pop(tune_id)
         trial_id = order.request.trial_id
-        loss = self._watch.ended(trial_id)
         result = self._folder.result(trial_id)
         if result is None and reply is not None and reply.get("done"):
             # The worker wrote it; a shared folder may show it here only later.
             result = TrialResult.from_row(json.loads(reply["row"]))
-        if result is None and reply is not None:
+        loss = self._watch.loss(trial_id) if result is None and reply is None else None
+        self._watch.forget(trial_id)
+        if result is None and loss is None:
             return None  # interrupted: the trial stays open and is continued by the next session
         if result is None:
+            assert loss is not None
             self.halted = self.halted or self._full_disk()
             self._losses[trial_id, loss.kind] += 1
             if self.halted or self._losses[trial_id, loss.kind] <= MOST_LOSSES[loss.kind]:

@@ -22,6 +22,9 @@ from hpstudy.search import Planner
 from hpstudy.spec import Study, diff_studies
 from hpstudy.tracking import Tracker
 
+LEAST_S_BETWEEN_EPOCHS = 0.2
+"""Seconds within which not every epoch of every trial is shown; that a trial begins or ends always is."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOutcome:
@@ -101,6 +104,7 @@ class _Session:
         self._tracker = tracker
         self._observe = observe
         self._keeper = ProgressKeeper()
+        self._shown = 0.0
         tracker.start()
         folder.sweep()
         before = [result for trial_id in folder.finished_trials() if (result := folder.result(trial_id))]
@@ -139,7 +143,8 @@ class _Session:
         """Called after each epoch of a trial."""
         request = order.request
         self._keeper.reported(request.arm, request.condition, request.trial_id, epoch, value)
-        self._show()
+        if time.monotonic() - self._shown > LEAST_S_BETWEEN_EPOCHS:
+            self._show()
 
     def trial_finished(self, order: TrialOrder, result: TrialResult) -> None:
         """Called when a trial's result is in the record."""
@@ -154,6 +159,7 @@ class _Session:
         return folder.trajectory(trial_id), folder.epochs(trial_id), [path for path in files if path.is_file()]
 
     def _show(self) -> None:
+        self._shown = time.monotonic()
         self._observe(self._keeper.snapshot(self.planner.states()))
 
     def _make_order(self, request: TrialRequest) -> TrialOrder:

@@ -167,16 +167,20 @@ class Watch(Callback):
             self._next_nodes = now + _NODES_S
             self._count_places()
 
-    def ended(self, trial_id: str) -> Loss:
-        """Forgets a trial that is no longer run; returns how it lost its worker, if it ended without a word."""
-        self._pulse.ended.remote(trial_id)
-        place = self._places.pop(trial_id, None)
-        sentence = self._sentenced.pop(trial_id, None)
-        if sentence is not None:
-            return sentence
+    def loss(self, trial_id: str) -> Loss:
+        """How a trial that ended without a word lost its worker; asked before it is forgotten."""
+        place = self._places.get(trial_id)
+        if trial_id in self._sentenced:
+            return self._sentenced[trial_id]
         if place is not None and place not in {node["NodeID"] for node in _living()}:
             return Loss(kind="node", words="its node was lost")
         return _DIED
+
+    def forget(self, trial_id: str) -> None:
+        """A trial is no longer run."""
+        self._pulse.ended.remote(trial_id)
+        self._places.pop(trial_id, None)
+        self._sentenced.pop(trial_id, None)
 
     def close(self) -> None:
         """Ends the actor."""
