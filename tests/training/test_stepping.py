@@ -1,6 +1,5 @@
 """A step in micro-batches is that of the whole batch."""
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 
