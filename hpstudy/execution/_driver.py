@@ -173,6 +173,7 @@ class _Session:
             further=self._study.spec.search.objectives[1:],
             cpus=resources.cpus,
             gpus=resources.gpus,
+            on_oom=resources.on_oom,
         )
 
 

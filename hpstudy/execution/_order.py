@@ -20,6 +20,8 @@ class TrialOrder:
     objective: str
     cpus: float
     gpus: float
+    on_oom: str = "fail"
+    """What becomes of a trial that runs out of memory, as in the study file."""
     further: tuple[str, ...] = ()
     """Objectives after the primary one."""
     pulse: str = ""
@@ -51,6 +53,7 @@ class TrialOrder:
             "further": self.further,
             "cpus": self.cpus,
             "gpus": self.gpus,
+            "on_oom": self.on_oom,
             "pulse": self.pulse,
         }
         return {"order": json.dumps(plain)}

@@ -13,7 +13,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hpstudy.exceptions import InputError
-from hpstudy.execution._capacity import trials_on
+from hpstudy.execution._capacity import KIND, trials_on
 from hpstudy.execution._inputs import check_data
 from hpstudy.spec import ResourcesSpec, Study, parse_study
 
@@ -38,12 +38,14 @@ def check_cluster(spec: ResourcesSpec) -> Capacity:
     Raises:
         InputError: a trial would wait for ever.
     """
-    if spec.gpus > 1:
-        raise InputError(
-            f"resources.gpus must be at most 1: a trial uses one GPU or a share of one, but got {spec.gpus:g}"
-        )
     nodes = [node for node in ray.nodes() if node["Alive"]]
     fits = [trials_on(node["Resources"], spec) for node in nodes]
+    kinds = sorted({name.removeprefix(KIND) for node in nodes for name in node["Resources"] if name.startswith(KIND)})
+    if spec.gpu_type and spec.gpu_type not in kinds:
+        raise InputError(
+            f"no GPU of the asked kind: resources.gpu_type is {spec.gpu_type}, and the cluster has "
+            f"{', '.join(kinds) or 'none that Ray knows the kind of'}"
+        )
     if not any(fits):
         offers = "; ".join(
             f"{node['NodeManagerHostname']}: {node['Resources'].get('CPU', 0):g} CPUs, "

@@ -9,17 +9,14 @@ from typing import Any
 import torch
 from ray import tune
 
+from hpstudy.execution._host import Host, OutOfMemory, OwnProcess
 from hpstudy.execution._order import TrialOrder
 from hpstudy.execution._pulse import Heart
 from hpstudy.record import TrialResult
-from hpstudy.training import (
-    EpochReport,
-    Objective,
-    TrialRun,
-    load_trial_data,
-    peak_memory_mb,
-    pick_device,
-)
+from hpstudy.training import EpochReport, MicroBatches, Objective, Stepping, WholeBatch
+
+_PARTS = 4
+"""Micro-batches of a step after a trial ran out of memory."""
 
 
 class TrialWorker(tune.Trainable):
@@ -27,12 +24,15 @@ class TrialWorker(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Takes a new worker's first trial."""
+        self._host: Host = OwnProcess()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial in the same process."""
         self._order = TrialOrder.from_config(new_config)
-        self._run: TrialRun | None = None
+        self._stepping: Stepping = WholeBatch()
+        self._begun = False
+        self._host.drop()
         self._heart = Heart(self._order.pulse, self._order.request.trial_id)
         return True
 
@@ -40,10 +40,9 @@ class TrialWorker(tune.Trainable):
         """Runs one epoch of the trial."""
         try:
             return self._advance()
-        except torch.OutOfMemoryError as error:
-            peak = peak_memory_mb(pick_device(self._order.gpus))
+        except OutOfMemory as error:
             hint = "lower training.batch_size or give the trial a larger GPU share (resources.gpus)"
-            return self._fail(f"out of memory at a peak of {peak:.0f} MiB: {hint} ({error})")
+            return self._fail(f"out of memory at a peak of {error.peak_mb:.0f} MiB: {hint} ({error.told})")
         except (OSError, torch.AcceleratorError):
             # Storage may do better in another attempt; after a device error this process can't go on.
             raise
@@ -56,34 +55,30 @@ class TrialWorker(tune.Trainable):
         finished = order.folder.result(order.request.trial_id)
         if finished is not None:  # an attempt that was cut off got there first
             return _reply(EpochReport(epoch=finished.epochs, objective=finished.objective, ended=True, result=finished))
-        if self._run is None:
+        if not self._begun:
             self._heart.begin()
-            torch.set_num_threads(max(1, math.ceil(order.cpus)))
-            device = pick_device(order.gpus)
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
-                torch.cuda.reset_peak_memory_stats(device)
-                torch.backends.cudnn.deterministic = True
-                torch.backends.cudnn.allow_tf32 = False
-            data = load_trial_data(order.settings.data, order.datasets, device)
-            objective = Objective.of(order.objectives)
-            self._run = TrialRun(
-                order.request,
-                order.settings,
-                order.folder,
-                data,
-                device,
-                objective,
-                gpus=order.gpus,
-                on_progress=self._heart.beat,
-            )
-            self._heart.spent(self._run.spent_s)
-            if self._run.restored is not None:
-                return _reply(self._run.restored)
-        return _reply(self._run.run_epoch())
+        try:
+            return _reply(self._next())
+        except OutOfMemory as error:
+            if order.on_oom == "fail" or isinstance(self._stepping, MicroBatches):
+                raise
+            self._stepping = MicroBatches(parts=_PARTS, peak_mb=error.peak_mb)
+        self._host.drop()
+        self._begun = False
+        return _reply(self._next())
+
+    def _next(self) -> EpochReport:
+        """The report of the checkpoint that the trial goes on from, or else of its next epoch."""
+        if not self._begun:
+            restored = self._host.begin(self._order, self._stepping, self._heart.beat)
+            self._begun = True
+            self._heart.spent(self._host.spent_s)
+            if restored is not None:
+                return restored
+        return self._host.run_epoch()
 
     def _fail(self, cause: str) -> dict[str, Any]:
-        result = self._run.failed(cause) if self._run else failed_result(self._order, cause)
+        result = self._host.failed(cause) or failed_result(self._order, cause)
         self._order.folder.finish_trial(result)
         return _reply(EpochReport(epoch=result.epochs, objective=result.objective, ended=True, result=result))
 

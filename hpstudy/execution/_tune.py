@@ -18,6 +18,7 @@ from hpstudy.execution._adapters import (
     StartCallback,
     trial_name,
 )
+from hpstudy.execution._capacity import placement
 from hpstudy.execution._pulse import Watch
 from hpstudy.execution._trainable import TrialWorker
 from hpstudy.record import StudyFolder
@@ -46,7 +47,7 @@ def run_trials(
     book = OrderBook(planner, folder, listener, make_order, watch)
     with tempfile.TemporaryDirectory(prefix="hpstudy-tune-") as scratch:
         tuner = tune.Tuner(
-            tune.with_resources(TrialWorker, {"cpu": resources.cpus, "gpu": resources.gpus}),
+            tune.with_resources(TrialWorker, placement(resources)),
             tune_config=tune.TuneConfig(
                 search_alg=PlanSearcher(book),
                 scheduler=PlanScheduler(book),

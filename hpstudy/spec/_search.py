@@ -94,6 +94,12 @@ class ResourcesSpec(Section):
     """CPU cores a trial. Default 1."""
     gpus: Annotated[Real, Field(ge=0), AfterValidator(_gpu_share)] = 0.0
     """GPUs a trial: a share below 1, or a whole number. Default 0."""
+    gpu_type: Annotated[str, Field(min_length=1)] | None = None
+    """Kind of GPU that a trial must have, as Ray names it, e.g. H100 or A100; null: any. Default null."""
+    on_oom: Literal["fail", "accumulate"] = "fail"
+    """What becomes of a trial that runs out of GPU memory: `fail`, or `accumulate`: it goes on from its checkpoint in 4
+    micro-batches a step, with the loss and the statistics of the whole batch (but batch normalisation sees only its
+    micro-batch). Default fail."""
     max_trial_minutes: Annotated[Real, Field(gt=0)] | None = None
     """Minutes that a trial may run, all its attempts together; one that takes longer is ended as failed. Null: as long
     as it takes. Default null."""

@@ -1,8 +1,11 @@
 """Where a trial runs, in which precision, and what it used."""
 
+import gc
 import platform
 import resource
 import sys
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import torch
 
@@ -25,23 +28,63 @@ def pick_device(gpus: float) -> torch.device:
     return torch.device("cuda", 0)
 
 
-def describe_device(device: torch.device) -> str:
-    """The device in words."""
+def make_ready(device: torch.device, gpus: float) -> None:
+    """Puts a device where every trial begins; nothing that an earlier trial held may be referred to any more.
+
+    A share of a GPU is a share of its memory too: a trial that wants more runs out of memory, and not its neighbours.
+
+    Args:
+        device: Of the trial.
+        gpus: GPUs, or the share of one, that the trial was given.
+    """
+    if device.type != "cuda":
+        return
+    gc.collect()  # cycles hold tensors, and tensors hold the cache
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(min(gpus, 1.0), device)
+    torch.cuda.reset_peak_memory_stats(device)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def describe_device(device: torch.device, precision: "Precision | None" = None) -> str:
+    """The device in words, a GPU with the precision of the network."""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        name = torch.cuda.get_device_name(device)
+        return name if precision is None else f"{name}, {precision}"
     return f"CPU ({torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}, {platform.machine()})"
 
 
-def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """The dtype to run the network in under autocast, or None for float32 throughout.
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """What the network computes in; the head computes in float32 whatever this says."""
 
-    `auto` takes bfloat16 on a GPU that supports it. The head computes in float32 whatever this says.
-    """
-    if precision == "bfloat16":
-        return torch.bfloat16
-    if precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.bfloat16
-    return None
+    device_type: str
+    reduced: torch.dtype | None
+    """The dtype under autocast; None is float32 throughout."""
+
+    @classmethod
+    def of(cls, asked: str, device: torch.device) -> "Precision":
+        """The precision that `training.precision` means on a device: `auto` is bfloat16 on a GPU that has it.
+
+        Raises:
+            InputError: bfloat16 was asked for on a GPU that would only emulate it.
+        """
+        on_gpu = device.type == "cuda"
+        has_it = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+        if asked == "bfloat16" and on_gpu and not has_it:
+            raise InputError(
+                f"training.precision is bfloat16, which {torch.cuda.get_device_name(device)} does not have: "
+                "set it to float32 or auto"
+            )
+        return cls(device.type, torch.bfloat16 if asked == "bfloat16" or (asked == "auto" and has_it) else None)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context that the network runs in."""
+        return torch.autocast(self.device_type, dtype=self.reduced, enabled=self.reduced is not None)
+
+    def __str__(self) -> str:
+        return str(self.reduced or torch.float32).removeprefix("torch.")
 
 
 def peak_memory_mb(device: torch.device) -> float:

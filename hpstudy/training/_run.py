@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hpstudy.data import batches
-from hpstudy.losses import STATISTICS, CosineHead, HeadOutput
+from hpstudy.losses import STATISTICS, CosineHead
 from hpstudy.record import AttemptWriter, StudyFolder, TrialRequest, TrialResult, write_atomically
 from hpstudy.seeds import derive_seed
 from hpstudy.spec import TrialSettings
 from hpstudy.theory import implied_posterior
-from hpstudy.training._devices import autocast_dtype, describe_device, peak_memory_mb
+from hpstudy.training._devices import Precision, describe_device, peak_memory_mb
 from hpstudy.training._divergence import find_divergence
 from hpstudy.training._heads import build_trial_head
 from hpstudy.training._judging import AngleCounts, Objective, geometry, impostor_pairs, judge, judge_replicates, plane
 from hpstudy.training._optimisation import make_optimizer, make_schedule
 from hpstudy.training._ring import StepRing
+from hpstudy.training._stepping import Pass, Stepping, WholeBatch, stepping_from
 from hpstudy.training._trial_data import TrialData, embed
 
 _RING_STEPS = {"cpu": 32, "cuda": 256}
@@ -56,6 +57,7 @@ class TrialRun:
         data: The images of the condition.
         device: Where to train.
         objective: What the search maximises.
+        stepping: How a step is done; a checkpoint of a trial that ran out of memory knows better.
         gpus: GPUs, or the share of one, that the trial occupies: what its time is charged at.
         on_progress: Called at least once in every few hundred steps.
     """
@@ -69,10 +71,12 @@ class TrialRun:
         device: torch.device,
         objective: Objective,
         *,
+        stepping: Stepping | None = None,
         gpus: float = 0.0,
         on_progress: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_progress = on_progress
+        self._stepping = stepping or WholeBatch()
         self._gpus = gpus
         self._request = request
         self._settings = settings
@@ -100,7 +104,7 @@ class TrialRun:
             lr=training.optimizer.lr,
             total_steps=training.epochs * self._steps_per_epoch,
         )
-        self._autocast = autocast_dtype(training.precision, device)
+        self._precision = Precision.of(training.precision, device)
         self._epoch = 0
         self._spent = {"wall_s": 0.0, "cpu_s": 0.0}
         self._samples = 0
@@ -173,7 +177,8 @@ class TrialRun:
         """The validation metrics; none where the study holds nothing out."""
         if (held_out := self._data.val) is None:
             return {}
-        return judge(embed(self._model, held_out.images), held_out.labels, self._objective, "val")
+        seen = embed(self._model, held_out.images, self._stepping.embed_at_once)
+        return judge(seen, held_out.labels, self._objective, "val")
 
     def _train(self, epoch: int) -> tuple[dict[str, NDArray[Any]], AngleCounts]:
         """Runs the steps of an epoch, stopping where a drained buffer shows a non-finite value."""
@@ -190,12 +195,13 @@ class TrialRun:
         begun = time.perf_counter()
         for position, index in enumerate(plan):
             rates.append(float(self._schedule.get_last_lr()[0]))
-            output = self._forward(index, noise)
+            going = self._forward(index, noise)
+            output = going.output
             if position >= len(plan) - _HISTOGRAM_BATCHES:  # before the step, which changes the prototypes
                 angles.add(output.cosine_blocks(), self._data.train_labels[index])
-            grad_norm = self._update(output)
+            grad_norm = self._update(going)
             ring.push({"loss": output.loss, **output.statistics, "grad_norm": grad_norm})
-            del output  # with its cosines, before the next ones are computed
+            del going, output  # with its cosines, before the next ones are computed
             if ring.is_full or position == len(plan) - 1:
                 chunk: dict[str, NDArray[Any]] = dict(ring.drain())
                 count = len(chunk["loss"])
@@ -216,17 +222,14 @@ class TrialRun:
         rows["implied_p_w"] = _implied_posterior(self._data.num_classes, rows["s"])
         return rows, angles
 
-    def _forward(self, index: Tensor, noise: torch.Generator) -> HeadOutput:
-        batch = self._data.batch(index, noise)
-        with torch.autocast(self._device.type, dtype=self._autocast, enabled=self._autocast is not None):
-            embeddings = self._model(batch)
-        output: HeadOutput = self._head(embeddings, self._data.train_labels[index])
-        return output
+    def _forward(self, index: Tensor, noise: torch.Generator) -> Pass:
+        inputs, labels = self._data.batch(index, noise), self._data.train_labels[index]
+        return self._stepping.forward(self._model, self._head, inputs, labels, self._precision)
 
-    def _update(self, output: HeadOutput) -> Tensor:
+    def _update(self, going: Pass) -> Tensor:
         """One step of the optimiser; gives the norm of the gradient before it was clipped."""
         self._optimizer.zero_grad(set_to_none=True)
-        output.loss.backward()  # type: ignore[no-untyped-call]
+        going.backward()
         limit = self._settings.training.grad_clip
         grad_norm = nn.utils.clip_grad_norm_(self._parameters, math.inf if limit is None else limit)
         self._optimizer.step()
@@ -239,11 +242,12 @@ class TrialRun:
         if not all(bool(torch.isfinite(parameter).all()) for parameter in self._parameters):
             cause = f"weights became non-finite in the last update, step {self._epoch * self._steps_per_epoch}"
             return self._result("diverged", {}, cause=cause, diverged_step=self._epoch * self._steps_per_epoch)
-        embeddings = self._data.embed_training(self._model)
+        at_once = self._stepping.embed_at_once
+        embeddings = self._data.embed_training(self._model, at_once)
         groups = {**metrics, **geometry(self._head, embeddings, self._data)}
         self._study.keep_plane(self._request.trial_id, plane(self._head, embeddings, self._data))
         if self._request.judged and (held_out := self._data.test) is not None:
-            seen = embed(self._model, held_out.images)
+            seen = embed(self._model, held_out.images, at_once)
             groups |= judge(seen, held_out.labels, self._objective, "test")
             groups["data/test_impostor_pairs"] = impostor_pairs(held_out.labels)
             if self._request.phase == "confirm":
@@ -276,14 +280,14 @@ class TrialRun:
             s=head.number("s"),
             m=head.number("m"),
             status=status,
-            cause=cause,
+            cause="; ".join(filter(None, (cause, self._stepping.note))),
             diverged_step=diverged_step,
             epochs=self._epoch,
             steps=self._epoch * self._steps_per_epoch if diverged_step < 0 else diverged_step,
             objective=groups.get(self._objective.name, self._objective.chance if self._data.val else math.nan),
             samples_per_s=self._samples / max(self._spent["wall_s"], 1e-9),
             attempt=self._writer.attempt,
-            device=describe_device(self._device),
+            device=describe_device(self._device, self._precision),
             started_at=self._started_at,
             ended_at=time.time(),
             groups={**self._request.values(), **self._data_facts(), **groups, **costs},
@@ -300,6 +304,7 @@ class TrialRun:
             {
                 "epoch": self._epoch,
                 "metrics": dict(metrics),
+                "stepping": self._stepping.to_state(),
                 "model": self._model.state_dict(),
                 "head": self._head.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
@@ -326,6 +331,8 @@ class TrialRun:
             self._spent = {name: float(value) for name, value in state["spent"].items()}
             self._samples = int(state["samples"])
             self._started_at = float(state["started_at"])
+            if kept := state.get("stepping"):
+                self._stepping = stepping_from(kept)
             metrics: dict[str, float] = state["metrics"]
             return metrics
         return None

@@ -17,7 +17,8 @@ from hpstudy.models import FreeFeatures, build_model
 from hpstudy.seeds import derive_seed
 from hpstudy.spec import DataSpec, ModelSpec
 
-_BATCH = 512
+EMBED_AT_ONCE = 512
+"""Images that are embedded at a time, unless memory is short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class TrialData(ABC):
         """The network's input for some training samples, seen under conditions drawn from `noise`."""
 
     @abstractmethod
-    def embed_training(self, model: nn.Module) -> Tensor:
+    def embed_training(self, model: nn.Module, at_once: int = EMBED_AT_ONCE) -> Tensor:
         """Embeddings of all training samples in evaluation mode, (N, K) float32, without capture conditions."""
 
 
@@ -150,9 +151,9 @@ class ImageData(TrialData):
         """The images, rotated, scaled, shifted and with noise."""
         return augment(self._images[rows], self._augment, noise).contiguous(memory_format=torch.channels_last)
 
-    def embed_training(self, model: nn.Module) -> Tensor:
+    def embed_training(self, model: nn.Module, at_once: int = EMBED_AT_ONCE) -> Tensor:
         """Embeddings of the clean images."""
-        return embed(model, self._images)
+        return embed(model, self._images, at_once)
 
     def _captured(self, split: Split, name: str) -> HeldOut | None:
         if not len(split.labels):
@@ -196,18 +197,19 @@ class FreeData(TrialData):
         return rows
 
     @torch.no_grad()
-    def embed_training(self, model: nn.Module) -> Tensor:
+    def embed_training(self, model: nn.Module, at_once: int = EMBED_AT_ONCE) -> Tensor:
         """Where the points are."""
+        del at_once
         points: Tensor = model(torch.arange(len(self.train_labels), device=self._device))
         return points
 
 
 @torch.no_grad()
-def embed(model: nn.Module, images: Tensor) -> Tensor:
+def embed(model: nn.Module, images: Tensor, at_once: int = EMBED_AT_ONCE) -> Tensor:
     """Embeddings of images (N, channels, H, W) in evaluation mode, (N, K) float32; bytes are normalised on the way."""
     was_training = model.training
     model.eval()
-    embeddings = torch.cat([model(_ready(batch)).float() for batch in torch.split(images, _BATCH)])
+    embeddings = torch.cat([model(_ready(batch)).float() for batch in torch.split(images, at_once)])
     model.train(was_training)
     return embeddings
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hpstudy.exceptions import InputError
+from hpstudy.execution._capacity import placement
 from hpstudy.execution._inputs import check_arms, check_data
 from hpstudy.execution._preflight import _problems, _versions, check_cluster
 from hpstudy.spec import ResourcesSpec, parse_study
@@ -45,6 +46,9 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
         ((1, 0), {"cpus": 0.1}, 10),
         ((3, 2), {"cpus": 1, "gpus": 0.25}, 3),
         ((8, 0), {"cpus": 1, "max_parallel": 3}, 3),
+        ((16, 4), {"cpus": 1, "gpus": 2}, 2),
+        ((16, 5), {"cpus": 4, "gpus": 2}, 2),
+        ((4, 8), {"cpus": 2, "gpus": 2}, 2),
     ],
 )
 def test_places_to_run(
@@ -58,6 +62,30 @@ def test_a_trial_that_no_node_holds_is_refused(cluster: list[dict[str, object]],
     cluster += [node(2, name="a"), node(4, name="b")]
     with pytest.raises(InputError, match=r"asks for 8 CPUs and 0 GPUs, and no node has as much \(a: 2 CPUs, .* b: 4"):
         check_cluster(ResourcesSpec(cpus=8))
+
+
+def test_only_nodes_with_the_asked_kind_of_gpu_count(cluster: list[dict[str, object]]) -> None:
+    for name, kind in (("a", "H100"), ("b", "A100"), ("c", "H100")):
+        cluster.append(node(8, 2, name=name))
+        cluster[-1]["Resources"] |= {f"accelerator_type:{kind}": 1.0}  # type: ignore[operator]
+    capacity = check_cluster(ResourcesSpec(gpus=0.5, gpu_type="H100"))
+    assert capacity.slots == 8
+    assert [host for _, host in capacity.fitting] == ["a", "c"]
+    with pytest.raises(InputError, match=r"no GPU of the asked kind: .*gpu_type is L4, and the cluster has A100, H100"):
+        check_cluster(ResourcesSpec(gpus=1, gpu_type="L4"))
+    cluster.clear()
+    cluster.append(node(8))
+    with pytest.raises(InputError, match="the cluster has none that Ray knows"):
+        check_cluster(ResourcesSpec(gpus=1, gpu_type="L4"))
+
+
+def test_a_trial_is_placed_on_one_node() -> None:
+    kind = {"accelerator_type:H100": 0.001}
+    assert placement(ResourcesSpec(cpus=2, gpus=0.5)).bundles == [{"CPU": 2, "GPU": 0.5}]
+    assert placement(ResourcesSpec(gpus=1, gpu_type="H100")).bundles == [{"CPU": 1, "GPU": 1, **kind}]
+    several = placement(ResourcesSpec(cpus=4, gpus=2, gpu_type="H100"))
+    assert several.required_resources == {"CPU": 4, "GPU": 2, "accelerator_type:H100": 0.002}
+    assert several.strategy == "STRICT_PACK"
 
 
 def test_data_are_hashed_for_every_condition(tmp_path: Path) -> None:

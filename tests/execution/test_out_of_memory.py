@@ -1,0 +1,78 @@
+"""A study whose network runs out of memory beyond a batch size, with a real Ray."""
+
+import os
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from hpstudy.workflow import open_results
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(240)]
+
+MODEL = """
+import torch
+from torch import nn
+
+class Hungry(nn.Sequential):
+    def __init__(self, channels, image_size, width, embedding_dim):
+        super().__init__(nn.Flatten(), nn.Linear(channels * image_size**2, embedding_dim))
+        self.most = width
+
+    def forward(self, images):
+        if self.training and len(images) > self.most:
+            raise torch.OutOfMemoryError(f"no room for {len(images)} images")
+        return super().forward(images)
+"""
+STUDY = """
+version: 1
+name: small
+question: Does it fit?
+data: {{identities: {{train: 24, val: 16, test: 20}}}}
+model: {{name: "hungry_model:Hungry", embedding_dim: 16, width: 32}}
+training: {{epochs: 2, batch_size: {batch}, optimizer: {{name: sgd, lr: 0.05}}}}
+arms: {{adacos: {{loss: adacos}}}}
+search: {{objective: val/tar_at_far_1e-2, trials: 1}}
+confirm: {{seeds: 2}}
+resources: {{max_parallel: 1, on_oom: {on_oom}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("on_oom", "batch", "status", "cause"),
+    [
+        ("accumulate", 64, "completed", r"in 4 micro-batches a step after running out of memory at \d+ MiB"),
+        (
+            "accumulate",
+            160,
+            "failed",
+            r"out of memory at a peak of \d+ MiB: lower training.batch_size .*no room for 40 images.*; in 4 micro-",
+        ),
+        (
+            "fail",
+            64,
+            "failed",
+            r"out of memory at a peak of \d+ MiB: lower training.batch_size .*no room for 64 images",
+        ),
+    ],
+)
+def test_a_trial_that_runs_out_of_memory(
+    small: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    on_oom: str,
+    batch: int,
+    status: str,
+    cause: str,
+) -> None:
+    (tmp_path / "hungry_model.py").write_text(MODEL)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    file = tmp_path / "small.yaml"
+    file.write_text(STUDY.format(on_oom=on_oom, batch=batch))
+    small.hpstudy(
+        "run", str(file), "--home", str(tmp_path / "home"), "--json", expect=0 if status == "completed" else 1
+    )
+    trials = open_results("small", tmp_path / "home").trials
+    assert list(trials["status"]) == [status] * 2
+    assert trials["cause"].str.match(f"^{cause}").all(), trials["cause"].to_list()
+    assert list(trials["epochs"]) == [2 if status == "completed" else 0] * 2
