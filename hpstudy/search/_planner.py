@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
-from hpstudy.record import TrialRequest
+from hpstudy.record import Location, TrialRequest
 from hpstudy.search._journal import open_journal
 from hpstudy.search._lanes import Lookup, Outcome, SearchLane
 from hpstudy.search._listed_lanes import ConfirmLane, ListedLane, SurveyLane
@@ -45,11 +44,11 @@ class Planner:
 
     Args:
         study: The study.
-        journal: Optuna's journal file.
+        journal: Where Optuna's journal is.
         lookup: Results that the record already holds.
     """
 
-    def __init__(self, study: Study, journal: Path, *, lookup: Lookup) -> None:
+    def __init__(self, study: Study, journal: Location, *, lookup: Lookup) -> None:
         self._searches: list[SearchLane] = []
         self._listed: list[ListedLane] = []
         if study.is_survey:
@@ -68,7 +67,7 @@ class Planner:
                     for arm in study.arms
                 ]
 
-    def _search_and_confirm(self, study: Study, journal: Path, lookup: Lookup) -> None:
+    def _search_and_confirm(self, study: Study, journal: Location, lookup: Lookup) -> None:
         spec = study.spec
         storage = open_journal(journal)
         confirm_seeds = confirm_seeds_of(study)
