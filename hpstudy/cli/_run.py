@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -14,6 +15,7 @@ from hpstudy.cli._options import HomeOption, JsonOption, QuickOption, StudyArgum
 from hpstudy.cli._self_check import show_self_check
 
 if TYPE_CHECKING:
+    from hpstudy.record import Location
     from hpstudy.spec import Study
     from hpstudy.workflow import Results
 
@@ -68,7 +70,7 @@ def status(study: StudyArgument, home: HomeOption = None, as_json: JsonOption = 
         _print_json(results, state)
 
 
-def _session(study: "Study", home: Path | None, as_json: bool) -> None:
+def _session(study: "Study", home: str | None, as_json: bool) -> None:
     from hpstudy.cli._live import watching
     from hpstudy.workflow import home_folder, open_results, run_session
 
@@ -99,7 +101,7 @@ def _session(study: "Study", home: Path | None, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _tell_interrupted(console: Console, name: str, home: Path, go_on: str, as_json: bool) -> NoReturn:
+def _tell_interrupted(console: Console, name: str, home: "Location", go_on: str, as_json: bool) -> NoReturn:
     from hpstudy.record import studies_in
     from hpstudy.workflow import open_results
 
@@ -142,7 +144,7 @@ def _print_json(results: "Results", state: str) -> None:
     report = results.folder.report / "report.pdf"
     answer = {
         "study": results.study.name,
-        "home": os.fspath(results.folder.home),
+        "home": str(results.folder.home),
         "state": state,
         "trials": {**_counts(results), "planned": sum(results.study.planned_trials().values())},
         "arms": [] if summary is None else json.loads(summary.to_json(orient="records", double_precision=15)),
@@ -153,5 +155,5 @@ def _print_json(results: "Results", state: str) -> None:
     print(json.dumps(answer, ensure_ascii=False))
 
 
-def _home_words(home: Path | None) -> str:
-    return f" --home {home}" if home else ""
+def _home_words(home: str | None) -> str:
+    return f" --home {shlex.quote(home)}" if home else ""
