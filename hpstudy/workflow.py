@@ -23,7 +23,7 @@ from hpstudy.analysis import (
     verdict,
 )
 from hpstudy.exceptions import InputError
-from hpstudy.record import StudyFolder
+from hpstudy.record import Location, ObjectPath, StudyFolder, place_of, upload_folder, workplace
 from hpstudy.spec import Condition, Study, load_study, parse_study
 
 if TYPE_CHECKING:
@@ -32,9 +32,16 @@ if TYPE_CHECKING:
     from hpstudy.execution import Plan, Progress, RunOutcome
 
 
-def home_folder(given: Path | str | None = None) -> Path:
-    """The folder that holds studies: the one given, else `$HPSTUDY_HOME`, else `./hpstudy-runs`."""
-    return Path(given or os.environ.get("HPSTUDY_HOME") or "hpstudy-runs").absolute()
+def home_folder(given: Location | str | None = None) -> Location:
+    """What holds studies: the folder or `s3://…` or `gs://…` given, else `$HPSTUDY_HOME`, else `./hpstudy-runs`.
+
+    Raises:
+        InputError: it is the address of an object store that can't be used.
+    """
+    home = place_of(given or os.environ.get("HPSTUDY_HOME") or "hpstudy-runs")
+    if isinstance(home, ObjectPath) and given is not home:  # one that is passed on has been looked at
+        home.check()
+    return home
 
 
 class Results:
@@ -110,7 +117,7 @@ class Results:
         return confirm_summary(self.trials, self.metric)
 
 
-def open_results(name: str, home: Path | str | None = None) -> Results:
+def open_results(name: str, home: Location | str | None = None) -> Results:
     """Opens a study by its name.
 
     Raises:
@@ -121,7 +128,7 @@ def open_results(name: str, home: Path | str | None = None) -> Results:
 
 def run(
     study: Study | Path | str,
-    home: Path | str | None = None,
+    home: Location | str | None = None,
     *,
     observe: "Callable[[Progress], None]" = lambda progress: None,
 ) -> Results:
@@ -146,7 +153,7 @@ def run(
 
 
 def plan(
-    study: Study | Path | str, home: Path | str | None = None, *, probe: bool = True, budget_s: float = 20.0
+    study: Study | Path | str, home: Location | str | None = None, *, probe: bool = True, budget_s: float = 20.0
 ) -> "Plan":
     """Says what a study will run, take and be able to show, without starting it; nothing is written.
 
@@ -167,14 +174,14 @@ def plan(
     return plan_study(loaded, home_folder(home), probe=probe, budget_s=budget_s)
 
 
-def run_session(study: Study, home: Path, observe: "Callable[[Progress], None]") -> "RunOutcome":
+def run_session(study: Study, home: Location, observe: "Callable[[Progress], None]") -> "RunOutcome":
     """One driver's session on a study: trials, MLflow and, once all trials have ended, the report."""
     from hpstudy.execution import run_study
     from hpstudy.tracking import BackgroundTracker, MlflowTracker
 
     tracker = BackgroundTracker(
         MlflowTracker(
-            home,
+            workplace(home),
             study.name,
             study.spec.question,
             study.sha256,
@@ -183,6 +190,7 @@ def run_session(study: Study, home: Path, observe: "Callable[[Progress], None]")
             max_points=160,
         )
     )
+    folder = StudyFolder(home, study.name)
     patience_s = 120.0
     try:
         outcome = run_study(study, home, tracker, observe=observe)
@@ -194,7 +202,7 @@ def run_session(study: Study, home: Path, observe: "Callable[[Progress], None]")
                 tracker.arm_finished(str(arm), _summary_metrics(rows))
             tracker.study_finished(
                 {"trials": float(len(results.trials))},
-                [path, home / study.name / "trials.parquet"],
+                [path, *folder.local_files("trials.parquet")],
                 f"**{study.spec.question}**\n\n{results.verdict().paragraph}",
             )
         else:
@@ -204,6 +212,7 @@ def run_session(study: Study, home: Path, observe: "Callable[[Progress], None]")
         raise
     finally:
         tracker.close(patience_s)
+        folder.drop_copies()
     return outcome
 
 
@@ -211,7 +220,7 @@ def write_report(results: Results) -> Path:
     """Writes the PDF report of a study, with its figures and tables beside it.
 
     Returns:
-        The path of `report.pdf`.
+        The path of `report.pdf` on this machine. Where the study is in an object store, the report is put there too.
 
     Raises:
         InputError: no trial has ended yet.
@@ -253,7 +262,9 @@ def write_report(results: Results) -> Path:
             "trials ran on": ", ".join(sorted(set(results.trials["device"]) - {""})),
         },
     )
-    return build_report(facts, results.folder.report)
+    path = build_report(facts, results.folder.report)
+    results.folder.publish_report()
+    return path
 
 
 def compare_studies(results: Sequence[Results], folder: Path) -> Path:
@@ -273,7 +284,7 @@ def compare_studies(results: Sequence[Results], folder: Path) -> Path:
         InputError: fewer than two studies have a finished trial, a study is given twice, or the folder holds other
             files.
     """
-    places = [result.folder.path.resolve() for result in results]
+    places: list[Location] = [result.folder.path.resolve() for result in results]
     twice = sorted({str(place) for place in places if places.count(place) > 1})
     if twice:
         raise InputError(f"a study is compared with others, not with itself, but {', '.join(twice)} is given twice")
@@ -300,6 +311,17 @@ def compare_studies(results: Sequence[Results], folder: Path) -> Path:
 
     studies = [_compared(result, label) for result, label in zip(results, _labels(places), strict=True)]
     return build_comparison(studies, folder)
+
+
+def comparison_folder(home: Location, name: str) -> Path:
+    """Where a comparison is built if nobody says where: in `reports/` of the home or, of an object store, here."""
+    return workplace(home) / "reports" / name
+
+
+def publish_comparison(home: Location, path: Path) -> None:
+    """Puts a comparison that was built in `comparison_folder` into an object store; a folder has it already."""
+    if isinstance(home, ObjectPath):
+        upload_folder(path.parent, home / "reports" / path.parent.name)
 
 
 def _compared(results: Results, label: str) -> ComparedStudy:
@@ -334,7 +356,7 @@ def _place(condition: Condition, sessions: Sequence[Mapping[str, str]]) -> Place
     )
 
 
-def _labels(places: Sequence[Path]) -> list[str]:
+def _labels(places: Sequence[Location]) -> list[str]:
     """The last part of each path, or as many parts as no other path ends with."""
     labels = []
     for place in places:

@@ -6,8 +6,12 @@ from typing import Annotated
 import typer
 
 HomeOption = Annotated[
-    Path | None,
-    typer.Option("--home", help="Folder that holds studies.  [default: $HPSTUDY_HOME or ./hpstudy-runs]"),
+    str | None,
+    typer.Option(
+        "--home",
+        metavar="FOLDER",
+        help="Folder, s3://… or gs://… that holds studies.  [default: $HPSTUDY_HOME or ./hpstudy-runs]",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 QuickOption = Annotated[

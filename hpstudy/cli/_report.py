@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from rich.text import Text
 
 from hpstudy.cli._options import HomeOption, JsonOption, study_name
 from hpstudy.cli._self_check import show_self_check
+
+if TYPE_CHECKING:
+    from hpstudy.record import Location
 
 _LONGEST = 100
 """Letters of study names in the name of a folder; file systems allow 255."""
@@ -50,7 +53,7 @@ def report(
         raise typer.Exit(1)
 
 
-def _one(name: str, home: Path | None, output: Path | None) -> tuple[dict[str, object], Path]:
+def _one(name: str, home: str | None, output: Path | None) -> tuple[dict[str, object], Path]:
     from hpstudy.exceptions import InputError
     from hpstudy.workflow import open_results, write_report
 
@@ -62,17 +65,19 @@ def _one(name: str, home: Path | None, output: Path | None) -> tuple[dict[str, o
     return {"study": results.study.name, "self_check": results.self_check()}, write_report(results)
 
 
-def _several(names: Sequence[str], home: Path | None, output: Path | None) -> tuple[dict[str, object], Path]:
-    from hpstudy.workflow import compare_studies, home_folder, open_results
+def _several(names: Sequence[str], home: str | None, output: Path | None) -> tuple[dict[str, object], Path]:
+    from hpstudy.workflow import compare_studies, comparison_folder, home_folder, open_results, publish_comparison
 
     place = home_folder(home)
     _refuse_unknown(names, place)
-    results = [open_results(name, home) for name in names]
-    folder = (output or place / "reports" / folder_name(names)).absolute()
-    return {"studies": list(names)}, compare_studies(results, folder)
+    results = [open_results(name, place) for name in names]
+    path = compare_studies(results, (output or comparison_folder(place, folder_name(names))).absolute())
+    if output is None:
+        publish_comparison(place, path)
+    return {"studies": list(names)}, path
 
 
-def _refuse_unknown(names: Sequence[str], home: Path) -> None:
+def _refuse_unknown(names: Sequence[str], home: "Location") -> None:
     """All names at once that are no study.
 
     Raises:

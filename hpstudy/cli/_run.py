@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -25,6 +26,7 @@ from hpstudy.cli._self_check import show_self_check
 from hpstudy.exceptions import InputError
 
 if TYPE_CHECKING:
+    from hpstudy.record import Location
     from hpstudy.spec import Study
     from hpstudy.workflow import Results
 
@@ -66,7 +68,7 @@ def resume(
     from hpstudy.workflow import open_results
 
     if address is not None:
-        OnCluster(address, as_json).resume(study_name(study), _named(home), install, detach)
+        OnCluster(address, as_json).resume(study_name(study), home, install, detach)
         return
     if install or detach:
         raise InputError("--install and --detach are of a study on a cluster: name it with --address")
@@ -83,7 +85,7 @@ def status(
     from hpstudy.workflow import open_results
 
     if address is not None:
-        OnCluster(address, as_json).status(study_name(study), _named(home))
+        OnCluster(address, as_json).status(study_name(study), home)
         return
     results = open_results(study_name(study), home)
     state = "running" if results.folder.is_running() else "not running"
@@ -99,7 +101,7 @@ def status(
         _print_json(results, state)
 
 
-def _session(study: "Study", home: Path | None, as_json: bool) -> None:
+def _session(study: "Study", home: str | None, as_json: bool) -> None:
     from hpstudy.cli._live import watching
     from hpstudy.workflow import home_folder, open_results, run_session
 
@@ -130,7 +132,7 @@ def _session(study: "Study", home: Path | None, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _tell_interrupted(console: Console, name: str, home: Path, go_on: str, as_json: bool) -> NoReturn:
+def _tell_interrupted(console: Console, name: str, home: "Location", go_on: str, as_json: bool) -> NoReturn:
     from hpstudy.record import studies_in
     from hpstudy.workflow import open_results
 
@@ -173,7 +175,7 @@ def _print_json(results: "Results", state: str) -> None:
     report = results.folder.report / "report.pdf"
     answer = {
         "study": results.study.name,
-        "home": os.fspath(results.folder.home),
+        "home": str(results.folder.home),
         "state": state,
         "trials": {**_counts(results), "planned": sum(results.study.planned_trials().values())},
         "arms": [] if summary is None else json.loads(summary.to_json(orient="records", double_precision=15)),
@@ -184,9 +186,5 @@ def _print_json(results: "Results", state: str) -> None:
     print(json.dumps(answer, ensure_ascii=False))
 
 
-def _named(home: Path | None) -> str | None:
-    return None if home is None else os.fspath(home)
-
-
-def _home_words(home: Path | None) -> str:
-    return f" --home {home}" if home else ""
+def _home_words(home: str | None) -> str:
+    return f" --home {shlex.quote(home)}" if home else ""

@@ -35,7 +35,7 @@ def stop_here(study: str, home: str | None, as_json: bool) -> bool:
         raise InputError(
             f"study {study!r} is not running in {folder.home}; name a cluster that runs it with --address http://HEAD:8265"
         )
-    process, host = lock_holder(folder.path / "lock") or (0, "another process")
+    process, host = lock_holder(folder.path) or (0, "another process")
     if host != socket.gethostname():
         raise InputError(f"study {study!r} is being run on {host}, and this is {socket.gethostname()}: stop it there")
     try:
@@ -54,5 +54,5 @@ def stop_here(study: str, home: str | None, as_json: bool) -> bool:
         Text(f"{study}: stopped; continue with: hpstudy resume {study}{words}"), soft_wrap=True
     )
     if as_json:
-        print(json.dumps({"study": study, "home": os.fspath(folder.home), "state": "stopped"}, ensure_ascii=False))
+        print(json.dumps({"study": study, "home": str(folder.home), "state": "stopped"}, ensure_ascii=False))
     return True

@@ -3,13 +3,16 @@
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from hpstudy.cli._options import HomeOption, study_name
+
+if TYPE_CHECKING:
+    from hpstudy.record import Location
 
 
 def ui(
@@ -30,8 +33,9 @@ def ui(
         return
 
 
-def _serve(study: str | None, home: Path | None, port: int) -> None:
+def _serve(study: str | None, home: str | None, port: int) -> None:
     from hpstudy.exceptions import HpstudyError
+    from hpstudy.record import workplace
     from hpstudy.workflow import home_folder
 
     folder = home_folder(home)
@@ -44,7 +48,7 @@ def _serve(study: str | None, home: Path | None, port: int) -> None:
     with spinner:
         from hpstudy.tracking import serve, study_url
 
-        with serve(folder, port=port) as server:
+        with serve(workplace(folder), port=port) as server:
             address = study_url(server.url, name) if name else server.url
             spinner.stop()
             console.print(Text.assemble("MLflow UI at ", (address, "bold"), "   (Ctrl-C ends it)"), soft_wrap=True)
@@ -52,7 +56,7 @@ def _serve(study: str | None, home: Path | None, port: int) -> None:
             raise HpstudyError(f"the MLflow server ended by itself with exit status {code}: see {server.log}")
 
 
-def _known_study(study: str | None, home: Path) -> str | None:
+def _known_study(study: str | None, home: "Location") -> str | None:
     """The study's name, once it is known that the home has it.
 
     Raises:
@@ -61,7 +65,7 @@ def _known_study(study: str | None, home: Path) -> str | None:
     from hpstudy.exceptions import InputError
     from hpstudy.record import studies_in
 
-    if not home.is_dir():
+    if isinstance(home, Path) and not home.is_dir():
         raise InputError(f"there is no folder {home}: run a study first, or say with --home where its home is")
     if study is None:
         return None

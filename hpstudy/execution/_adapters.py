@@ -1,7 +1,6 @@
 """The planner in the shapes that Tune calls: a searcher that hands out trials, a scheduler that stops them."""
 
 import json
-import shutil
 from collections import Counter
 from dataclasses import replace
 from typing import Any, Protocol
@@ -64,6 +63,7 @@ class OrderBook:
 
     def next(self, tune_id: str) -> TrialOrder | Decision:
         """The next trial, entered under Tune's id."""
+        self.halted = self.halted or self._taken_over()
         answer = Decision.FINISHED if self.halted else self._planner.next()
         if isinstance(answer, Decision):
             return answer
@@ -111,10 +111,19 @@ class OrderBook:
         self._planner.finish(trial_id, result)
         return self._listener.trial_finished(order, result)
 
+    def _taken_over(self) -> str:
+        """What to say of another driver that holds the study now; empty while this one does."""
+        if not self._folder.lock.lost:
+            return ""
+        return (
+            f"another driver has taken study {self._folder.name!r} over, as this one was out of touch with "
+            f"{self._folder.home} for too long; that one goes on with it"
+        )
+
     def _full_disk(self) -> str:
         """What to say of a full disk; empty while there is room."""
-        free = shutil.disk_usage(self._folder.home).free
-        if free >= LEAST_FREE_BYTES:
+        free = self._folder.free_bytes()
+        if free is None or free >= LEAST_FREE_BYTES:
             return ""
         return (
             f"the disk of {self._folder.home} is full ({free / 2**20:.0f} MiB free, a study needs at least "

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from hpstudy.data import built_in_faces
+from hpstudy.record import Location, StudyFolder
 from hpstudy.training import torch_facts
 
 _PACKAGES = ("torch", "ray", "optuna", "mlflow", "pyarrow", "seaborn", "typst", "pydantic", "scipy", "pandas")
@@ -26,7 +27,7 @@ class Finding:
     """What was found, and for a fault what to do."""
 
 
-def examine(home: Path) -> list[Finding]:
+def examine(home: Location) -> list[Finding]:
     """Looks at Python, the packages, the devices, the fonts, the storage and a Ray that starts."""
     checks: list[tuple[str, Callable[[], str]]] = [
         ("python", _python),
@@ -60,7 +61,16 @@ def _fonts() -> str:
     return f"{len(built_in_faces())} DejaVu faces for the glyph data"
 
 
-def _storage(home: Path) -> str:
+def _storage(home: Location) -> str:
+    if isinstance(home, Path):
+        return _room(home)
+    folder = StudyFolder(home, "doctor")
+    marker = folder.leave_marker()
+    folder.remove_marker(marker)
+    return f"{home} (written and read), on this machine {_room(folder.workplace)}"
+
+
+def _room(home: Path) -> str:
     existing = next(folder for folder in (home, *home.parents) if folder.is_dir())
     with tempfile.NamedTemporaryFile(dir=existing):
         free = shutil.disk_usage(existing).free / 2**30

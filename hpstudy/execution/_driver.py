@@ -1,7 +1,6 @@
 """From a study to its finished record."""
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from hpstudy.execution._preflight import Capacity, check_cluster, check_nodes
 from hpstudy.execution._progress import Progress, ProgressKeeper
 from hpstudy.execution._provenance import provenance
 from hpstudy.execution._ray import prepare_environment, ray_session
-from hpstudy.record import StudyFolder, TrialRequest, TrialResult
+from hpstudy.record import Location, StudyFolder, TrialRequest, TrialResult
 from hpstudy.search import Planner
 from hpstudy.spec import Study, diff_studies
 from hpstudy.tracking import Tracker
@@ -37,7 +36,7 @@ class RunOutcome:
 
 def run_study(
     study: Study,
-    home: Path | str,
+    home: Location | str,
     tracker: Tracker,
     *,
     observe: Callable[[Progress], None] = lambda progress: None,
@@ -49,7 +48,7 @@ def run_study(
 
     Args:
         study: The study.
-        home: The folder that holds studies.
+        home: Holds studies: a folder, or the address of an object store.
         tracker: Is started here and told of every trial; the caller tells it of the study's end and closes it.
         observe: Called with every change, in this thread.
 
@@ -68,7 +67,7 @@ def run_study(
             if session.planner.finished:
                 folder.write_trials()
                 return session.outcome()
-        datasets = folder.home / "datasets"
+        datasets = folder.datasets
         hashes = check_data(study, datasets)
         data_facts = {f"data {name}": digest for name, digest in hashes.items()}
         check_arms(study, datasets)
@@ -76,7 +75,7 @@ def run_study(
             _refuse_other_data(data_facts, folder)
         with ray_session():
             capacity = check_cluster(study.spec.resources)
-            check_nodes(study, folder.home, hashes, capacity)
+            check_nodes(study, folder, hashes, capacity)
             if not begun:
                 held.enter_context(folder.lock)
                 _refuse_other_file(study, folder)
@@ -155,8 +154,8 @@ class _Session:
     def _load(self, row: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
         """What the tracker reads of a finished trial, when it comes to it."""
         folder, trial_id = self._folder, row["trial_id"]
-        files = [folder.path / kind / f"{trial_id}.parquet" for kind in ("trajectories", "epochs")]
-        return folder.trajectory(trial_id), folder.epochs(trial_id), [path for path in files if path.is_file()]
+        files = folder.local_files(*(f"{kind}/{trial_id}.parquet" for kind in ("trajectories", "epochs")))
+        return folder.trajectory(trial_id), folder.epochs(trial_id), files
 
     def _show(self) -> None:
         self._shown = time.monotonic()
@@ -167,7 +166,7 @@ class _Session:
         return TrialOrder(
             request=request,
             settings=self._study.trial_settings(request.arm, request.condition, request.params),
-            home=os.fspath(self._folder.home),
+            home=str(self._folder.home),
             study=self._study.name,
             objective=self._study.spec.search.primary,
             further=self._study.spec.search.objectives[1:],

@@ -39,8 +39,8 @@ class TrialOrder:
 
     @property
     def datasets(self) -> Path:
-        """Where data sets are cached: beside the studies, so that every node sees them."""
-        return Path(self.home) / "datasets"
+        """Where data sets are cached: beside the studies, or on each node where those are in an object store."""
+        return self.folder.datasets
 
     def to_config(self) -> dict[str, str]:
         """The order as Tune's config."""

@@ -2,14 +2,13 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from hpstudy.execution._capacity import trials_on
 from hpstudy.execution._expected_epochs import MODEL
 from hpstudy.execution._forecast import ArmPlan, Forecast, forecast, plan_arm
 from hpstudy.execution._power_note import PowerNote, power_note
 from hpstudy.execution._probe import probe_study
-from hpstudy.record import StudyFolder
+from hpstudy.record import Location, StudyFolder, workplace
 from hpstudy.spec import Arm, ResourcesSpec, Study, is_cost
 
 _BUSY = 0.1
@@ -44,12 +43,12 @@ class Plan:
     """What limits the forecast."""
 
 
-def plan_study(study: Study, home: Path, *, probe: bool, budget_s: float) -> Plan:
+def plan_study(study: Study, home: Location, *, probe: bool, budget_s: float) -> Plan:
     """Counts, times and weighs up a study. Nothing is written to `home`, and neither Ray nor MLflow is started.
 
     Args:
         study: The study.
-        home: Holds studies and cached data; need not exist.
+        home: Holds studies; need not exist.
         probe: Whether to time trials.
         budget_s: Seconds that the probe may take for each condition, roughly.
 
@@ -61,7 +60,7 @@ def plan_study(study: Study, home: Path, *, probe: bool, budget_s: float) -> Pla
     resources = study.spec.resources
     notes = [*_limits(study), *_idle_costs(study)] if probe else _idle_costs(study)
     slots = None if resources.gpus else _slots(resources, gpus=0)
-    timed = probe_study(study, home / "datasets", workers=slots or 1, budget_s=budget_s) if probe else None
+    timed = probe_study(study, workplace(home) / "datasets", workers=slots or 1, budget_s=budget_s) if probe else None
     if probe and timed is None:
         notes.append("nothing was timed: a trial asks for a GPU, and torch sees none here; plan on a node that has one")
     if timed is not None and resources.gpus:

@@ -2,11 +2,9 @@
 
 import platform
 import socket
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -15,6 +13,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from hpstudy.exceptions import InputError
 from hpstudy.execution._capacity import KIND, trials_on
 from hpstudy.execution._inputs import check_data
+from hpstudy.record import StudyFolder
 from hpstudy.spec import ResourcesSpec, Study, parse_study
 
 _ANSWER_S = 300.0
@@ -66,12 +65,12 @@ def check_cluster(spec: ResourcesSpec) -> Capacity:
     )
 
 
-def check_nodes(study: Study, home: Path, hashes: Mapping[str, str], capacity: Capacity) -> None:
+def check_nodes(study: Study, folder: StudyFolder, hashes: Mapping[str, str], capacity: Capacity) -> None:
     """Looks on every node that will run trials; of one node alone there is nothing to find out.
 
     Args:
         study: The study.
-        home: Holds studies.
+        folder: The study's; its home must be seen by all nodes.
         hashes: Content hash of the data of each condition, as the driver has it.
         capacity: Of the cluster.
 
@@ -81,29 +80,27 @@ def check_nodes(study: Study, home: Path, hashes: Mapping[str, str], capacity: C
     """
     if capacity.nodes < 2:
         return
-    home.mkdir(parents=True, exist_ok=True)
-    marker = home / f".marker-{uuid.uuid4().hex[:8]}"
-    marker.write_text("seen")
+    marker = folder.leave_marker()
     try:
-        sights = _looks(study, home, marker, [node for node, _ in capacity.fitting])
+        sights = _looks(study, folder, marker, [node for node, _ in capacity.fitting])
     finally:
-        marker.unlink()
+        folder.remove_marker(marker)
     hosts = [host for _, host in capacity.fitting]
     problems = [
         f"node {host}: {problem}"
         for host, sight in zip(hosts, sights, strict=True)
-        for problem in _problems(sight, home, hashes)
+        for problem in _problems(sight, folder, hashes)
     ]
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
 
 
-def _looks(study: Study, home: Path, marker: Path, nodes: Sequence[str]) -> list[dict[str, Any]]:
+def _looks(study: Study, folder: StudyFolder, marker: str, nodes: Sequence[str]) -> list[dict[str, Any]]:
     look = ray.remote(_look)
     asked = [
         look.options(
             num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
-        ).remote(study.resolved_yaml, str(home), str(marker))
+        ).remote(study.resolved_yaml, str(folder.home), marker)
         for node in nodes
     ]
     sights: list[dict[str, Any]] = []
@@ -118,10 +115,12 @@ def _looks(study: Study, home: Path, marker: Path, nodes: Sequence[str]) -> list
 
 def _look(study_yaml: str, home: str, marker: str) -> dict[str, Any]:
     """What a node has; runs there."""
-    sight: dict[str, Any] = {"host": socket.gethostname(), **_versions(), "sees": Path(marker).is_file()}
+    study = parse_study(study_yaml)
+    folder = StudyFolder(home, study.name)
+    sight: dict[str, Any] = {"host": socket.gethostname(), **_versions(), "sees": folder.sees_marker(marker)}
     if sight["sees"]:
         try:
-            sight["data"] = check_data(parse_study(study_yaml), Path(home) / "datasets")
+            sight["data"] = check_data(study, folder.datasets)
         except InputError as error:
             sight["data_fault"] = str(error)
     return sight
@@ -131,7 +130,7 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
 
 
-def _problems(sight: Mapping[str, Any], home: Path, hashes: Mapping[str, str]) -> list[str]:
+def _problems(sight: Mapping[str, Any], folder: StudyFolder, hashes: Mapping[str, str]) -> list[str]:
     if "fault" in sight:
         return [f"hpstudy does not run there ({sight['fault']}): install the same hpstudy on every node"]
     problems = [
@@ -142,8 +141,8 @@ def _problems(sight: Mapping[str, Any], home: Path, hashes: Mapping[str, str]) -
     if not sight["sees"]:
         return [
             *problems,
-            f"{home} is not the folder that the driver sees: with more than one node set --home or HPSTUDY_HOME to a "
-            "folder that all nodes share, or to s3://… or gs://…",
+            f"{folder.home} is not the folder that the driver sees: with more than one node set --home or HPSTUDY_HOME "
+            "to a folder that all nodes share, or to s3://… or gs://…",
         ]
     if "data_fault" in sight:
         return [*problems, sight["data_fault"]]

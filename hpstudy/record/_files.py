@@ -1,27 +1,58 @@
 """Atomic writes: a reader sees the old file or the new one, never half of one, also after a power cut."""
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hpstudy.record._objects import ObjectPath, read_many
+
+Location = Path | ObjectPath
+"""Where a file or a folder of the record is: on a file system, or in an object store."""
+
+_AnyLocation = TypeVar("_AnyLocation", bound=Location)
+
 SCHEMA_VERSION = "1"
 _VERSION_KEY = b"hpstudy.schema_version"
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
-    """Writes `path` through a temporary sibling that is flushed to disk and then renamed over it.
+def place_of(home: Location | str) -> Location:
+    """Where a home is: an absolute folder, or the address of an object store.
+
+    Raises:
+        InputError: an address of a kind that is not known.
+    """
+    if isinstance(home, ObjectPath):
+        return home
+    return ObjectPath(str(home)) if "://" in str(home) else Path(home).absolute()
+
+
+def write_atomically(path: _AnyLocation, write: Callable[[Path], object]) -> _AnyLocation:
+    """Replaces a file whole: through a temporary sibling that is flushed to disk and renamed, or in one upload.
 
     Args:
         path: The file to write; its folder is made if need be.
-        write: Writes the whole content to the path it is given.
+        write: Writes the whole content to the local path it is given.
 
     Returns:
         `path`.
+
+    Raises:
+        OSError: the disk is full or the store is away.
     """
+    if isinstance(path, ObjectPath):
+        path.write(write)
+    else:
+        _write_file(path, write)
+    return path
+
+
+def _write_file(path: Path, write: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{uuid4().hex[:8]}.tmp"
     try:
@@ -35,7 +66,6 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
         _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
-    return path
 
 
 def _sync_folder(folder: Path) -> None:
@@ -47,26 +77,26 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_text(path: Path, text: str) -> Path:
+def write_text(path: _AnyLocation, text: str) -> _AnyLocation:
     """Writes a UTF-8 text file atomically."""
     return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def write_table(path: Path, table: pa.Table) -> Path:
+def write_table(path: _AnyLocation, table: pa.Table) -> _AnyLocation:
     """Writes a Parquet file atomically, marked with the version of hpstudy's schemas."""
     metadata = {**(table.schema.metadata or {}), _VERSION_KEY: SCHEMA_VERSION.encode()}
     marked = table.replace_schema_metadata(metadata)
     return write_atomically(path, lambda temporary: pq.write_table(marked, temporary, compression="zstd"))
 
 
-def read_table(path: Path) -> pa.Table:
+def read_table(path: Location) -> pa.Table:
     """Reads one Parquet file of the record.
 
     Raises:
         ValueError: the file was written by a version of hpstudy whose schemas this one does not know.
     """
     # A ParquetFile, not pq.read_table: the latter reads `arm=x` in a path as a partition column.
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path if isinstance(path, Path) else pa.BufferReader(path.read_bytes())) as file:
         table = file.read()
     version = (table.schema.metadata or {}).get(_VERSION_KEY, b"").decode()
     if version != SCHEMA_VERSION:
@@ -75,3 +105,44 @@ def read_table(path: Path) -> pa.Table:
             "use the hpstudy that wrote it, or run the study again under another name"
         )
     return table
+
+
+def read_tables(paths: Iterable[Location]) -> list[pa.Table]:
+    """Reads many Parquet files, in order; those of an object store several at a time."""
+    asked = list(paths)
+    if all(isinstance(path, Path) for path in asked):
+        return [read_table(path) for path in asked]
+    return read_many(asked, read_table)
+
+
+def files_in(folder: Location) -> list[Location]:
+    """The files directly in a folder, sorted by name; none where it doesn't exist."""
+    if isinstance(folder, ObjectPath):
+        return list(folder.files())
+    found: list[Location] = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+    return sorted(found, key=lambda path: path.name)
+
+
+def remove_file(path: Location) -> None:
+    """Drops a file, if it is there."""
+    if isinstance(path, ObjectPath):
+        path.unlink()
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_tree(folder: Location) -> None:
+    """Drops a folder with all that it holds, if it is there."""
+    if isinstance(folder, ObjectPath):
+        folder.remove_all()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def upload_folder(local: Path, place: ObjectPath) -> None:
+    """Copies all files of a local folder below an address, and drops what else is there."""
+    wanted = {place / path.relative_to(local).as_posix(): path for path in sorted(local.rglob("*")) if path.is_file()}
+    for target, path in wanted.items():
+        target.upload(path)
+    for stale in set(place.below()) - set(wanted):
+        stale.unlink()

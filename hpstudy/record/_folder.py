@@ -2,19 +2,31 @@
 
 import hashlib
 import json
-import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pandas as pd
 import pyarrow as pa
 
 from hpstudy.exceptions import InputError, StudyConflictError
-from hpstudy.record._files import read_table, write_table, write_text
-from hpstudy.record._lock import StudyLock, is_locked
+from hpstudy.record._files import (
+    Location,
+    place_of,
+    read_table,
+    read_tables,
+    remove_file,
+    upload_folder,
+    write_table,
+    write_text,
+)
+from hpstudy.record._lock import is_held, lock_of
+from hpstudy.record._objects import ObjectPath
 from hpstudy.record._result import TrialResult
 from hpstudy.record._trajectory import TRAJECTORY_COLUMNS, AttemptWriter, gather_attempts, remove_attempts
+from hpstudy.record._workplace import workplace
 
 
 class StudyFolder:
@@ -24,22 +36,26 @@ class StudyFolder:
     number of readers may look on: every file is replaced whole.
 
     Args:
-        home: `$HPSTUDY_HOME`.
-        name: The study's name.
+        home: `$HPSTUDY_HOME`: a folder, or the address of an object store.
+        name: The study's name; where it belongs to another home, its folder there.
 
     Raises:
-        InputError: home is a remote address; only folders can hold a study's journal and database.
+        InputError: home is an address of a kind that is not known.
     """
 
-    def __init__(self, home: Path | str, name: str) -> None:
-        if "://" in str(home):
-            raise InputError(f"the home of a study must be a folder that every node sees, but got {str(home)!r}")
-        self.home = Path(home).absolute()
+    def __init__(self, home: Location | str, name: str) -> None:
+        self.home = place_of(home)
         self.name = name
-        self.path = self.home / name
-        self.journal = self.path / "optuna.journal"
-        self.report = self.path / "report"
-        self.lock = StudyLock(self.path / "lock")
+        self.path: Location = ObjectPath(name) if "://" in name else self.home / name
+        local = isinstance(self.path, Path)
+        self.journal: Location = self.path / ("optuna.journal" if local else "journal")
+        self.workplace = self.home if isinstance(self.home, Path) else workplace(self.home)
+        """A folder of this machine for what can't be in an object store; of a home that is a folder the home itself."""
+        self.datasets = self.workplace / "datasets"
+        self.report = (
+            self.workplace / name / "report" if isinstance(self.path, Path) else workplace(self.path) / "report"
+        )
+        self.lock = lock_of(self.path)
 
     # The study file
 
@@ -49,7 +65,7 @@ class StudyFolder:
 
     def is_running(self) -> bool:
         """Whether a live driver holds the study."""
-        return self.exists() and is_locked(self.path / "lock")
+        return self.exists() and is_held(self.path)
 
     def resolved_yaml(self) -> str:
         """The study file as it was when the study began, every default filled in.
@@ -63,7 +79,7 @@ class StudyFolder:
             raise InputError(f"there is no study {self.name!r} in {self.home} (studies there: {known})")
         text = (self.path / "study.yaml").read_text(encoding="utf-8")
         digest = hashlib.sha256(text.encode()).hexdigest()
-        kept = (self.path / "study.sha256").read_text().strip()
+        kept = (self.path / "study.sha256").read_text(encoding="utf-8").strip()
         if digest != kept:
             raise StudyConflictError(
                 f"{self.path / 'study.yaml'} was changed after the study began (SHA-256 {digest[:12]}, began with "
@@ -113,6 +129,13 @@ class StudyFolder:
 
     def sweep(self) -> None:
         """Drops working files of finished trials that a kill between two steps left behind."""
+        working = self.path / "checkpoints"
+        if isinstance(working, ObjectPath):
+            finished = set(self.finished_trials())
+            left = {path.parts[len(working.parts)] for path in working.below()}
+            for trial_id in sorted(finished & left):
+                remove_attempts(working / trial_id)
+            return
         for trial_id in self.finished_trials():
             remove_attempts(self._working(trial_id))
 
@@ -123,7 +146,7 @@ class StudyFolder:
             return None
         return TrialResult.from_row(read_table(path).to_pylist()[0])
 
-    def keep_file(self, trial_id: str, name: str) -> Path:
+    def keep_file(self, trial_id: str, name: str) -> Location:
         """Where a file that outlives the trial (its final weights) is kept."""
         return self.path / "models" / trial_id / name
 
@@ -137,15 +160,17 @@ class StudyFolder:
         if columns:
             write_table(self.path / "planes" / f"{trial_id}.parquet", pa.table(dict(columns)))
 
-    def keep_error(self, trial_id: str, text: str) -> Path:
+    def keep_error(self, trial_id: str, text: str) -> Location:
         """Keeps the traceback of a trial that an error ended, in `errors/`."""
         return write_text(self.path / "errors" / f"{trial_id}.txt", text)
 
     def finished_trials(self) -> list[str]:
         """Ids of all trials with a result."""
-        return sorted(path.name.removesuffix(".parquet") for path in (self.path / "results").glob("*.parquet"))
+        results = self.path / "results"
+        found: Iterable[Location] = results.glob("*.parquet") if isinstance(results, Path) else results.files()
+        return sorted(path.name.removesuffix(".parquet") for path in found if path.name.endswith(".parquet"))
 
-    def write_trials(self) -> Path:
+    def write_trials(self) -> Location:
         """Writes `trials.parquet` from the results of all finished trials."""
         return write_table(self.path / "trials.parquet", self._results())
 
@@ -155,7 +180,7 @@ class StudyFolder:
         return frame
 
     def _results(self) -> pa.Table:
-        rows = [read_table(self._result_path(trial_id)) for trial_id in self.finished_trials()]
+        rows = read_tables(self._result_path(trial_id) for trial_id in self.finished_trials())
         return pa.concat_tables(rows, promote_options="default") if rows else TrialResult.no_rows()
 
     def trajectory(self, trial_id: str) -> pd.DataFrame:
@@ -184,16 +209,68 @@ class StudyFolder:
         frame: pd.DataFrame = read_table(path).to_pandas()
         return frame
 
-    def _working(self, trial_id: str) -> Path:
+    # Files of this machine, and of the home as a whole
+
+    def local_files(self, *names: str) -> list[Path]:
+        """Those of the named files that there are; of an object store, copies that `drop_copies` drops."""
+        if isinstance(self.path, Path):
+            return [self.path / name for name in names if (self.path / name).is_file()]
+        found = []
+        for name in names:
+            try:
+                found.append((self.path / name).download(self._copies / name))
+            except FileNotFoundError:
+                continue
+        return found
+
+    def drop_copies(self) -> None:
+        """Drops what `local_files` copied."""
+        if isinstance(self.path, ObjectPath):
+            shutil.rmtree(self._copies, ignore_errors=True)
+
+    def publish_report(self) -> None:
+        """Puts the report that was built in `report` beside the record, if it isn't there."""
+        if isinstance(self.path, ObjectPath):
+            upload_folder(self.report, self.path / "report")
+
+    def free_bytes(self) -> int | None:
+        """Room on the disk of the home; None for an object store, which has no end."""
+        return shutil.disk_usage(self.home).free if isinstance(self.home, Path) else None
+
+    def leave_marker(self) -> str:
+        """Leaves a file in the home that others can look for; returns its name."""
+        name = f".marker-{uuid4().hex[:8]}"
+        write_text(self.home / name, "seen")
+        return name
+
+    def sees_marker(self, name: str) -> bool:
+        """Whether a marker that another process left in the home is seen from here."""
+        try:
+            return (self.home / name).is_file()
+        except OSError:  # an object store that this machine can't use
+            return False
+
+    def remove_marker(self, name: str) -> None:
+        """Drops a marker."""
+        remove_file(self.home / name)
+
+    @property
+    def _copies(self) -> Path:
+        return self.report.parent / "copies"
+
+    def _working(self, trial_id: str) -> Location:
         return self.path / "checkpoints" / trial_id
 
-    def _result_path(self, trial_id: str) -> Path:
+    def _result_path(self, trial_id: str) -> Location:
         return self.path / "results" / f"{trial_id}.parquet"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (StudyFolder, (os.fspath(self.home), self.name))
+        return (StudyFolder, (str(self.home), self.name))
 
 
-def studies_in(home: Path | str) -> list[str]:
-    """Names of the studies that were started in a home folder."""
-    return sorted(path.parent.name for path in Path(home).glob("*/study.yaml"))
+def studies_in(home: Location | str) -> list[str]:
+    """Names of the studies that were started in a home."""
+    place = place_of(home)
+    if isinstance(place, ObjectPath):
+        return [folder.name for folder in place.folders() if (folder / "study.yaml").is_file()]
+    return sorted(path.parent.name for path in place.glob("*/study.yaml"))

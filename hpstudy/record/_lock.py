@@ -1,6 +1,7 @@
 """One driver a study: an advisory lock that dies with the process that holds it."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -10,13 +11,18 @@ from pathlib import Path
 from types import TracebackType
 
 from hpstudy.exceptions import StudyConflictError
+from hpstudy.record._files import Location
+from hpstudy.record._lease import PATIENCE_S, Lease, moves, read_lease
+from hpstudy.record._objects import ObjectPath
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class StudyLock:
     """Holds a study against a second driver for as long as the `with` block, or the process, lives.
 
     The lock is the kernel's (`flock`), so one left behind by a killed driver is free at once; the file's text only says
-    who holds it.
+    who holds it. A file system that knows no locks gets a lease instead, in a file beside this one.
 
     Raises:
         StudyConflictError: on entering, if another live process holds it.
@@ -25,6 +31,12 @@ class StudyLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
+        self._lease: Lease | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether another driver has taken the study over; the kernel's lock can't be lost."""
+        return self._lease is not None and self._lease.lost
 
     def __enter__(self) -> "StudyLock":
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,6 +45,10 @@ class StudyLock:
         try:
             _acquire(descriptor)
         except OSError as error:
+            if error.errno in _NO_LOCKS:
+                os.close(descriptor)
+                self._lease = Lease(_lease_beside(self._path)).__enter__()
+                return self
             holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
             os.close(descriptor)
             raise StudyConflictError(
@@ -46,6 +62,10 @@ class StudyLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._lease is not None:
+            self._lease.__exit__(kind, error, traceback)
+            self._lease = None
+            return
         assert self._descriptor is not None
         os.close(self._descriptor)
         self._descriptor = None
@@ -54,11 +74,23 @@ class StudyLock:
 def _acquire(descriptor: int) -> None:
     """Takes the lock, outlasting the moment for which `is_locked` holds it."""
     for _ in range(4):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         time.sleep(0.05)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def lock_of(study: Location) -> StudyLock | Lease:
+    """What holds a study against a second driver: the kernel's lock in a folder, a lease in an object store."""
+    return Lease(study / "lease") if isinstance(study, ObjectPath) else StudyLock(study / "lock")
+
+
+def is_held(study: Location, patience_s: float = PATIENCE_S) -> bool:
+    """Whether a live process holds the study; a dead one's lease is watched for `patience_s` to tell."""
+    if isinstance(study, ObjectPath):
+        return _is_renewed(study / "lease", patience_s)
+    return is_locked(study / "lock")
 
 
 def is_locked(path: Path) -> bool:
@@ -68,17 +100,28 @@ def is_locked(path: Path) -> bool:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno not in _NO_LOCKS or _is_renewed(_lease_beside(path), PATIENCE_S)
     finally:
         os.close(descriptor)
     return False
 
 
-def lock_holder(path: Path) -> tuple[int, str] | None:
-    """The process that holds a study, and its host; None where the file does not name one."""
-    try:
-        named = re.fullmatch(r"process (\d+) on (\S+)", path.read_text(errors="replace").strip())
-    except OSError:
-        return None
+def lock_holder(study: Location) -> tuple[int, str] | None:
+    """The process that holds a study, and its host; None where neither lock nor lease names one."""
+    lease = read_lease(study / "lease")
+    told = str(lease["holder"]) if lease else ""
+    if not lease and isinstance(study, Path):
+        with contextlib.suppress(OSError):
+            told = (study / "lock").read_text(errors="replace")
+    named = re.fullmatch(r"process (\d+) on (\S+)", told.strip())
     return (int(named[1]), named[2]) if named else None
+
+
+def _is_renewed(lease: Location, patience_s: float) -> bool:
+    seen = read_lease(lease)
+    return seen is not None and moves(lease, seen, patience_s)
+
+
+def _lease_beside(path: Path) -> Path:
+    return path.with_name("lease")

@@ -1,15 +1,25 @@
 """The per-step and per-epoch record of a trial, written epoch by epoch so that a killed trial keeps what it had."""
 
+import io
 import re
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 
-from hpstudy.record._files import read_table, write_atomically, write_table
+from hpstudy.record._files import (
+    Location,
+    read_tables,
+    remove_file,
+    remove_tree,
+    write_atomically,
+    write_table,
+    write_text,
+)
+from hpstudy.record._objects import ObjectPath
 
 TRAJECTORY_COLUMNS: Mapping[str, pa.DataType] = {
     "step": pa.int32(),
@@ -30,7 +40,8 @@ TRAJECTORY_COLUMNS: Mapping[str, pa.DataType] = {
 """Columns of a trajectory; angles in radians, B_avg as its logarithm."""
 
 _SCHEMA = pa.schema(list(TRAJECTORY_COLUMNS.items()))
-_ATTEMPT = re.compile(r"a(\d{3,})")
+_ATTEMPT = re.compile(r"a(\d{3,})(-[0-9a-f]{8})?")
+_CHECKPOINT = re.compile(r"epoch-\d{4,}\.pt")
 _EPOCH_FILE = re.compile(r"epoch-(\d{4,})\.steps\.parquet")
 
 
@@ -40,17 +51,11 @@ class AttemptWriter:
     A worker that was cut off and lives on writes into its own attempt's folder only, so it can't spoil its successor's.
     """
 
-    def __init__(self, trial_folder: Path) -> None:
-        trial_folder.mkdir(parents=True, exist_ok=True)
-        self._trial_folder = trial_folder
-        self.attempt = max(_attempts(trial_folder), default=0) + 1
-        while True:
-            self._folder = trial_folder / f"a{self.attempt:03d}"
-            try:
-                self._folder.mkdir()
-                break
-            except FileExistsError:
-                self.attempt += 1
+    def __init__(self, trial_folder: Location) -> None:
+        self._earlier = _attempts(trial_folder)
+        latest = max((_number(name) for name in self._earlier), default=0)
+        self._folder, self.attempt = _claimed(trial_folder, latest + 1)
+        self._checkpoint: Location | None = None
 
     def write_epoch(
         self,
@@ -70,52 +75,92 @@ class AttemptWriter:
         write_table(self._folder / f"epoch-{epoch:04d}.summary.parquet", pa.Table.from_pylist([dict(summary)]))
         write_table(self._folder / f"epoch-{epoch:04d}.steps.parquet", pa.table(dict(steps), schema=_SCHEMA))
         if save_checkpoint is not None:
-            write_atomically(self._folder / f"epoch-{epoch:04d}.pt", save_checkpoint)
-            for old in self._folder.glob("epoch-*.pt"):
-                if old.name < f"epoch-{epoch:04d}.pt":
-                    old.unlink(missing_ok=True)
+            before = self._checkpoint
+            self._checkpoint = write_atomically(self._folder / f"epoch-{epoch:04d}.pt", save_checkpoint)
+            if before is not None and before != self._checkpoint:
+                remove_file(before)
 
-    def latest_checkpoints(self) -> list[Path]:
-        """Checkpoints of earlier attempts, the furthest epoch first."""
-        found = [
-            path
-            for attempt in _attempts(self._trial_folder)
-            for path in _folder(self._trial_folder, attempt).glob("epoch-*.pt")
-        ]
-        return sorted(found, key=lambda path: (path.name, path.parent.name), reverse=True)
+    def latest_checkpoints(self) -> Iterable[Path | BinaryIO]:
+        """Checkpoints of earlier attempts, the furthest epoch first; those of an object store as they are asked for."""
+        found = [path for files in self._earlier.values() for path in files if _CHECKPOINT.fullmatch(path.name)]
+        found.sort(key=lambda path: (path.name, _rank(path.parent.name)), reverse=True)
+        return [path for path in found if isinstance(path, Path)] or _opened(found)
 
 
-def _attempts(trial_folder: Path) -> list[int]:
-    matches = [_ATTEMPT.fullmatch(path.name) for path in trial_folder.iterdir()] if trial_folder.is_dir() else []
-    return sorted(int(match[1]) for match in matches if match)
+def _opened(found: Iterable[Location]) -> Iterator[BinaryIO]:
+    for path in found:
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:  # dropped since by an attempt that lives on and got further
+            continue
+        yield io.BytesIO(content)
 
 
-def _folder(trial_folder: Path, attempt: int) -> Path:
-    return trial_folder / f"a{attempt:03d}"
+def _claimed(trial_folder: Location, number: int) -> tuple[Location, int]:
+    """A folder that no other attempt writes into, and its attempt's number.
+
+    A folder is made by one process alone. An object store knows no such thing, so a name there is made unique; what is
+    put there at once counts the attempt even if it is cut off before its first epoch.
+    """
+    if isinstance(trial_folder, ObjectPath):
+        place = trial_folder / f"a{number:03d}-{uuid4().hex[:8]}"
+        write_text(place / "begun", "")
+        return place, number
+    trial_folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        folder = trial_folder / f"a{number:03d}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder, number
 
 
-def gather_attempts(trial_folder: Path, last_epoch: int) -> tuple[pa.Table, pa.Table] | None:
+def _attempts(trial_folder: Location) -> dict[str, list[Location]]:
+    """The files of each attempt by its folder's name, the latest attempt last."""
+    found: dict[str, list[Location]] = {}
+    if isinstance(trial_folder, ObjectPath):
+        for path in trial_folder.below():
+            found.setdefault(path.parent.name, []).append(path)
+    elif trial_folder.is_dir():
+        found = {folder.name: list(folder.iterdir()) for folder in trial_folder.iterdir() if folder.is_dir()}
+    return {name: found[name] for name in sorted(filter(_ATTEMPT.fullmatch, found), key=_rank)}
+
+
+def _number(name: str) -> int:
+    match = _ATTEMPT.fullmatch(name)
+    assert match is not None
+    return int(match[1])
+
+
+def _rank(name: str) -> tuple[int, str]:
+    return _number(name), name
+
+
+def gather_attempts(trial_folder: Location, last_epoch: int) -> tuple[pa.Table, pa.Table] | None:
     """Joins the epochs that a trial's attempts wrote, up to `last_epoch`, each taken from its latest attempt.
 
     Returns:
         Trajectory and epoch tables, or None if nothing was written.
     """
-    epochs: dict[int, Path] = {}
-    for attempt in _attempts(trial_folder):
-        for path in _folder(trial_folder, attempt).iterdir():
+    epochs: dict[int, Location] = {}
+    for files in _attempts(trial_folder).values():
+        for path in files:
             match = _EPOCH_FILE.fullmatch(path.name)
             if match and int(match[1]) <= last_epoch:
                 epochs[int(match[1])] = path
     if not epochs:
         return None
     ordered = [epochs[epoch] for epoch in sorted(epochs)]
-    steps = pa.concat_tables([read_table(path) for path in ordered])
-    summaries: Sequence[pa.Table] = [
-        read_table(path.with_name(path.name.replace(".steps.", ".summary."))) for path in ordered
-    ]
-    return steps, pa.concat_tables(summaries, promote_options="permissive")
+    summaries = [path.parent / path.name.replace(".steps.", ".summary.") for path in ordered]
+    tables = read_tables([*ordered, *summaries])
+    return (
+        pa.concat_tables(tables[: len(ordered)]),
+        pa.concat_tables(tables[len(ordered) :], promote_options="permissive"),
+    )
 
 
-def remove_attempts(trial_folder: Path) -> None:
+def remove_attempts(trial_folder: Location) -> None:
     """Drops the working files of a trial whose result is kept."""
-    shutil.rmtree(trial_folder, ignore_errors=True)
+    remove_tree(trial_folder)

@@ -3,10 +3,29 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import optuna
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+from hpstudy.record import Location
+from hpstudy.search._segments import SegmentedJournal
+
+
+class StudyJournal(Protocol):
+    """A journal that is told when its entries must be safe: a trial has a dozen, and waiting for each is dear."""
+
+    def read_logs(self, log_number_from: int) -> Any:
+        """All entries from that number on."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Adds entries, seen by `read_logs` at once."""
+
+    def flush(self) -> None:
+        """Returns when all entries outlive this process."""
+
+    def sync(self) -> None:
+        """Returns when all entries outlive a power cut."""
 
 
 class _NoLock(JournalFileOpenLock):
@@ -19,11 +38,8 @@ class _NoLock(JournalFileOpenLock):
         return None
 
 
-class Journal(JournalFileBackend):
-    """The journal's file, forced to the disk when `sync` is called rather than at each of a trial's dozen entries.
-
-    What was appended outlives the process at once, and a power cut from the next `sync` on. Ownership: one writer, who
-    holds the study's lock.
+class FileJournal(JournalFileBackend):
+    """The journal as one file, of one writer, who holds the study's lock.
 
     Args:
         path: The file; a last line that was never finished is cut off. Optuna reads past it but would append to it,
@@ -31,10 +47,7 @@ class Journal(JournalFileBackend):
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            _cut_torn_line(path)
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        _cut_torn_line(path)
         super().__init__(str(path), lock_obj=_NoLock(str(path)))
         self._path = path
         self._unsynced = False
@@ -46,8 +59,11 @@ class Journal(JournalFileBackend):
             file.write("".join(lines).encode())
         self._unsynced = True
 
+    def flush(self) -> None:
+        """An entry is the system's as soon as it is appended."""
+
     def sync(self) -> None:
-        """Returns when all entries are on the disk."""
+        """Forces the file to the disk."""
         if not self._unsynced:
             return
         descriptor = os.open(self._path, os.O_RDONLY)
@@ -58,9 +74,17 @@ class Journal(JournalFileBackend):
         self._unsynced = False
 
 
+def open_journal(place: Location) -> StudyJournal:
+    """Opens the journal: a file, or in an object store a folder of segments. The caller holds the study's lock."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return FileJournal(place) if isinstance(place, Path) else SegmentedJournal(place)
+
+
 def _cut_torn_line(path: Path) -> None:
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with path.open("r+b") as file:
-            file.truncate(whole)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            with path.open("r+b") as file:
+                file.truncate(whole)

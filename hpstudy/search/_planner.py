@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
 from optuna.storages import JournalStorage
 
-from hpstudy.record import TrialRequest
-from hpstudy.search._journal import Journal
+from hpstudy.record import Location, TrialRequest
+from hpstudy.search._journal import StudyJournal, open_journal
 from hpstudy.search._lanes import Lookup, Outcome, SearchLane
 from hpstudy.search._listed_lanes import ConfirmLane, ListedLane, SurveyLane
 from hpstudy.spec import Study
@@ -47,14 +46,14 @@ class Planner:
 
     Args:
         study: The study.
-        journal: Optuna's journal file.
+        journal: Where Optuna's journal is.
         lookup: Results that the record already holds.
     """
 
-    def __init__(self, study: Study, journal: Path, *, lookup: Lookup) -> None:
+    def __init__(self, study: Study, journal: Location, *, lookup: Lookup) -> None:
         self._searches: list[SearchLane] = []
         self._listed: list[ListedLane] = []
-        self._journal: Journal | None = None
+        self._journal: StudyJournal | None = None
         if study.is_survey:
             self._survey(study, lookup)
         else:
@@ -71,9 +70,9 @@ class Planner:
                     for arm in study.arms
                 ]
 
-    def _search_and_confirm(self, study: Study, journal: Path, lookup: Lookup) -> None:
+    def _search_and_confirm(self, study: Study, journal: Location, lookup: Lookup) -> None:
         spec = study.spec
-        self._journal = Journal(journal)
+        self._journal = open_journal(journal)
         storage = JournalStorage(self._journal)
         confirm_seeds = confirm_seeds_of(study)
         for condition in study.conditions():
@@ -131,7 +130,10 @@ class Planner:
     def report(self, trial_id: str, epoch: int, value: float) -> bool:
         """Notes a running trial's validation value; returns whether it should stop early."""
         lane, number = self._lane_of[trial_id]
-        return lane.report(number, epoch, value)
+        stops = lane.report(number, epoch, value)
+        if self._journal is not None:
+            self._journal.flush()
+        return stops
 
     def hand_back(self, trial_id: str) -> None:
         """Takes back a trial that did not end; it is handed out again."""

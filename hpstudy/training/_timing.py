@@ -186,7 +186,7 @@ class _ShortTrial:
     @property
     def checkpoint_bytes(self) -> int:
         """Of the last one kept; 0 where there is none."""
-        kept = (self._folder.path / "checkpoints").rglob("epoch-*.pt")
+        kept = (self._folder.workplace / self._folder.name / "checkpoints").rglob("epoch-*.pt")
         return max((path.stat().st_size for path in kept), default=0)
 
 

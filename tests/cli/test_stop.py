@@ -43,7 +43,7 @@ def test_a_driver_is_stopped_in_order(tmp_path: Path) -> None:
                 assert driver.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-            assert lock_holder(folder.path / "lock") == (driver.pid, socket.gethostname())
+            assert lock_holder(folder.path) == (driver.pid, socket.gethostname())
             done = stop("small", "--home", str(tmp_path), "--json")
             assert done.returncode == 0, done.stderr
             assert driver.wait(30) == 130, (tmp_path / "log").read_text()
@@ -73,4 +73,4 @@ def test_a_driver_on_another_host_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"study 'small' is being run on elsewhere, and this is {socket.gethostname()}: stop it there" in done.stderr
     (folder.path / "lock").write_text("")
-    assert lock_holder(folder.path / "lock") is None
+    assert lock_holder(folder.path) is None

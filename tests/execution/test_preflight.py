@@ -9,6 +9,7 @@ from hpstudy.exceptions import InputError
 from hpstudy.execution._capacity import placement
 from hpstudy.execution._inputs import check_arms, check_data
 from hpstudy.execution._preflight import _problems, _versions, check_cluster
+from hpstudy.record import StudyFolder
 from hpstudy.spec import ResourcesSpec, parse_study
 
 STUDY = """
@@ -173,7 +174,7 @@ def sight(**changes: object) -> dict[str, object]:
     ],
 )
 def test_what_a_node_lacks_is_told(changes: dict[str, object], message: str | None) -> None:
-    problems = _problems(sight(**changes), Path("/shared"), {"default": "77ab"})
+    problems = _problems(sight(**changes), StudyFolder("/shared", "toy"), {"default": "77ab"})
     if message is None:
         assert problems == []
     else:

@@ -164,9 +164,18 @@ def test_the_study_file_is_fixed_and_guarded(folder: StudyFolder) -> None:
         folder.resolved_yaml()
 
 
-def test_a_remote_home_is_refused() -> None:
-    with pytest.raises(InputError, match="must be a folder that every node sees, but got 's3://bucket'"):
-        StudyFolder("s3://bucket", "toy")
+@pytest.mark.parametrize(
+    ("home", "message"),
+    [
+        ("ftp://server/home", "a folder or an address with s3:// and gs://, but got 'ftp://server/home'"),
+        ("s3:///home", "names a bucket, s3://bucket/name, but got 's3:///home'"),
+        ("s3://me:secret@bucket/home", "credentials come from the environment, not from the address of s3://bucket"),
+    ],
+)
+def test_a_home_that_can_not_be_is_refused(home: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        StudyFolder(home, "toy")
+    assert "secret" not in str(caught.value)
 
 
 def _hold(path: Path, ready: "multiprocessing.synchronize.Event") -> None:
