@@ -85,6 +85,11 @@ def check_arms(study: Study, datasets: Path) -> None:
         for arm in study.arms:
             params = arm.grid_points()[0] if arm.kind == "grid" else {n: r.values[0] for n, r in arm.space.items()}
             settings = study.trial_settings(arm.name, condition.id, params)
+            if study.spec.resources.gpus > 1 and not (settings.head.margin or settings.head.criterion):
+                problems.append(
+                    f"arm {arm.name}, condition {condition.id}: loss {settings.head.loss!r} is your own and would see "
+                    "a part of the batch: set resources.gpus to 1 or less"
+                )
             if ":" in settings.head.loss or ":" in settings.model.name:
                 data = load_trial_data(condition.data, datasets, torch.device("cpu"))
                 try:

@@ -38,9 +38,25 @@ class Telling(nn.Sequential):
                 context = ray.get_runtime_context()
                 ids = context.get_accelerator_ids().get("GPU", [])
                 visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-                seen = {"gpus": ids, "visible": visible, "rows": len(images), "first": now, "actor": os.getpid()}
+                seen = {"gpus": ids, "visible": visible, "rows": len(images), "first": now, "process": os.getpid(),
+                        "driver": int(os.environ["DRIVER"])}
             self.path.write_text(json.dumps(seen | {"last": now}))
+            fail(len(images))
         return super().forward(images)
+
+def fail(rows):
+    # What the second rank of a trial runs into, if anything.
+    fault = os.environ.get("FAULT")
+    if fault is None or not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
+        return
+    if fault == "memory" and rows > 8:
+        raise torch.OutOfMemoryError("no room")
+    if fault == "death":
+        try:
+            (HERE / "died").touch(exist_ok=False)
+        except FileExistsError:
+            return
+        os._exit(1)
 
 def pretend():
     import torch
@@ -53,8 +69,9 @@ DRIVER = """
 import os, sys
 from hpstudy.execution._ray import prepare_environment
 prepare_environment()
-import ray
 sys.path.insert(0, os.environ["PARTS"])
+os.environ["DRIVER"] = str(os.getpid())  # it tries the user's parts before anything starts
+import ray
 from telling_model import pretend
 ray.init(num_cpus=4, num_gpus=4, include_dashboard=False, log_to_driver=False,
          runtime_env={"worker_process_setup_hook": pretend})
@@ -75,7 +92,7 @@ training: {{epochs: 3, batch_size: 32, optimizer: {{name: sgd, lr: 0.05}}}}
 arms: {{adacos: {{loss: adacos}}}}
 search: {{objective: val/tar_at_far_1e-2, trials: 1}}
 confirm: {{seeds: {trials}}}
-resources: {{cpus: {cpus}, gpus: {gpus}}}
+resources: {{cpus: {cpus}, gpus: {gpus}, on_oom: accumulate}}
 """
 
 
@@ -100,7 +117,8 @@ def run(tmp_path: Path, *, gpus: float, cpus: float, trials: int) -> list[dict[s
     assert list(results["status"]) == ["completed"] * trials, results["cause"].to_list()
     charged = results["cost/gpu_s"] / results["cost/wall_s"]
     assert charged.to_list() == pytest.approx([gpus] * trials)
-    return [json.loads(path.read_text()) for path in tmp_path.glob("seen-*.json")]
+    seen = [json.loads(path.read_text()) for path in tmp_path.glob("seen-*.json")]
+    return [each for each in seen if each["driver"] != each["process"]]
 
 
 def most_at_once(seen: list[dict[str, Any]], gpu: str) -> int:
@@ -130,6 +148,19 @@ def test_a_trial_of_two_gpus(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path / "home", "small")
     for trial in folder.finished_trials():
         assert list(folder.trajectory(trial)["epoch"].unique()) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("fault", ["memory", "death"])
+def test_one_process_of_a_trial_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    monkeypatch.setenv("FAULT", fault)
+    seen = run(tmp_path, gpus=2, cpus=2, trials=1)
+    assert len(seen) == 4, "both processes are started anew"
+    (result,) = open_results("small", tmp_path / "home").trials.to_dict("records")
+    if fault == "memory":
+        assert result["cause"].startswith("in 4 micro-batches a step after running out of memory at ")
+        assert {each["rows"] for each in seen} == {4, 16}
+    else:
+        assert (result["cause"], result["attempt"]) == ("", 2)
 
 
 def test_a_study_without_gpus_sees_none(tmp_path: Path) -> None:

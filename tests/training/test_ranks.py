@@ -95,6 +95,18 @@ def test_two_ranks_give_the_numbers_of_one_process(train: Train, tmp_path: Path,
     assert result.groups["cost/gpu_s"] == pytest.approx(2 * result.groups["cost/wall_s"])
 
 
+def test_ranks_agree_that_a_trial_diverged(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY.replace("lr: 0.05", "lr: 1.0e+30").replace("grad_clip: 4, ", ""))
+    told = train("arcface", "two", ranks=2)
+    assert told == ["True diverged 1"] * 2
+    train("arcface", "one", ranks=1)
+    results = []
+    for home in ("two", "one"):
+        folder = folder_of(tmp_path, "arcface", home)
+        results.append(folder.result(folder.finished_trials()[0]))
+    assert results[0].diverged_step == results[1].diverged_step > 0
+
+
 def test_a_trial_goes_on_with_another_number_of_ranks(train: Train, tmp_path: Path) -> None:
     train("adacos", "mixed", ranks=2, epochs=1)
     train("adacos", "mixed", ranks=1, epochs=1)
