@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from hpstudy.record import StudyFolder, TrialRequest
 from hpstudy.spec import DataSpec, ModelSpec, parse_study
-from hpstudy.training import Objective, TrialRun, describe_device, make_ready, peak_memory_mb
+from hpstudy.training import Objective, TrialRun, describe_device, make_ready, peak_memory_mb, pick_device
 from hpstudy.training._trial_data import ImageData
 
 STUDY = """
@@ -106,7 +106,7 @@ class Stopwatch:
 def train(options: argparse.Namespace) -> None:
     """One trial; prints the start and the seconds of every timed epoch, and the peak of its memory."""
     folder, layout, precision, share, number, trials = options.trial
-    device = torch.device(options.device)
+    device = pick_device(float(share) if options.device == "cuda" else 0.0)
     torch.set_num_threads(options.threads)
     make_ready(device, float(share))
     study = parse_study(

@@ -12,6 +12,8 @@ from hpstudy.record import TrialResult
 from hpstudy.training import (
     EpochReport,
     Objective,
+    OneRank,
+    Ranks,
     Stepping,
     TrialRun,
     load_trial_data,
@@ -69,11 +71,20 @@ class Host(ABC):
     def drop(self) -> None:
         """Lets go of the trial and of what it holds."""
 
+    def close(self) -> None:
+        """No trial will follow."""
+        self.drop()
+
 
 class OwnProcess(Host):
-    """Trains in this process."""
+    """Trains in this process.
 
-    def __init__(self) -> None:
+    Args:
+        company: Gives the ranks that train the trial together, from the device of this one; called for each trial.
+    """
+
+    def __init__(self, company: Callable[[torch.device], Ranks] = lambda device: OneRank()) -> None:
+        self._company = company
         self._run: TrialRun | None = None
 
     def begin(self, order: TrialOrder, stepping: Stepping, on_progress: Callable[[], None]) -> EpochReport | None:
@@ -91,6 +102,7 @@ class OwnProcess(Host):
                 self._device,
                 Objective.of(order.objectives),
                 stepping=stepping,
+                ranks=self._company(self._device),
                 gpus=order.gpus,
                 on_progress=on_progress,
             )

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from hpstudy.exceptions import InputError
-from hpstudy.spec import Condition, Study
+from hpstudy.spec import Condition, IntRange, Study
 from hpstudy.training import Objective, check_parts, load_trial_data
 
 
@@ -30,6 +30,7 @@ def check_data(study: Study, datasets: Path) -> dict[str, str]:
                 for where, batch in _batch_sizes(study, condition)
                 if batch > images
             ]
+            problems += _uneven(study, condition)
             objective = Objective.of(study.spec.search.objectives)
             for held_out in (data.val, data.test):
                 if held_out is not None:
@@ -52,6 +53,27 @@ def _batch_sizes(study: Study, condition: Condition) -> list[tuple[str, float]]:
     return found
 
 
+def _uneven(study: Study, condition: Condition) -> list[str]:
+    """What is to be said of batch sizes that the GPUs of a trial can't share equally."""
+    ranks, name = int(study.spec.resources.gpus), "training.batch_size"
+    if ranks < 2:
+        return []
+    tried: dict[str, list[float]] = {f"condition {condition.id}": [condition.training.batch_size]}
+    for arm in study.arms:
+        sizes = [point[name] for point in arm.grid_points() if name in point]
+        if isinstance(asked := arm.space.get(name), IntRange):
+            sizes += range(asked.low, asked.high + 1)
+        elif asked is not None:
+            sizes += asked.values
+        tried[f"condition {condition.id}, arm {arm.name}"] = sizes
+    return [
+        f"{where}: training.batch_size must be a multiple of resources.gpus, {ranks}, but "
+        f"{', '.join(f'{size:g}' for size in uneven[:3])}{', …' * (len(uneven) > 3)} would be tried"
+        for where, sizes in tried.items()
+        if (uneven := [size for size in sizes if size % ranks])
+    ]
+
+
 def check_arms(study: Study, datasets: Path) -> None:
     """Builds what the user named by `module:attribute` and runs it once, before anything is written.
 
@@ -63,6 +85,11 @@ def check_arms(study: Study, datasets: Path) -> None:
         for arm in study.arms:
             params = arm.grid_points()[0] if arm.kind == "grid" else {n: r.values[0] for n, r in arm.space.items()}
             settings = study.trial_settings(arm.name, condition.id, params)
+            if study.spec.resources.gpus > 1 and not (settings.head.margin or settings.head.criterion):
+                problems.append(
+                    f"arm {arm.name}, condition {condition.id}: loss {settings.head.loss!r} is your own and would see "
+                    "a part of the batch: set resources.gpus to 1 or less"
+                )
             if ":" in settings.head.loss or ":" in settings.model.name:
                 data = load_trial_data(condition.data, datasets, torch.device("cpu"))
                 try:

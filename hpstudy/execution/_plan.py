@@ -106,7 +106,8 @@ def _slots(resources: ResourcesSpec, *, gpus: int) -> int | None:
     """Trials at a time on this machine; of a cluster what the study file says, if it does."""
     if "RAY_ADDRESS" in os.environ:
         return resources.max_parallel
-    here = trials_on({"CPU": os.cpu_count() or 1, "GPU": gpus}, resources)
+    whatever_kind = resources.model_copy(update={"gpu_type": None})
+    here = trials_on({"CPU": os.cpu_count() or 1, "GPU": gpus}, whatever_kind)
     return min(here, resources.max_parallel or here)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from ray import tune
 
+from hpstudy.execution._crew import Crew
 from hpstudy.execution._host import Host, OutOfMemory, OwnProcess
 from hpstudy.execution._order import TrialOrder
 from hpstudy.execution._pulse import Heart
@@ -24,7 +25,7 @@ class TrialWorker(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Takes a new worker's first trial."""
-        self._host: Host = OwnProcess()
+        self._host: Host = Crew() if TrialOrder.from_config(config).gpus > 1 else OwnProcess()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -35,6 +36,10 @@ class TrialWorker(tune.Trainable):
         self._host.drop()
         self._heart = Heart(self._order.pulse, self._order.request.trial_id)
         return True
+
+    def cleanup(self) -> None:
+        """The worker is no longer needed."""
+        self._host.close()
 
     def step(self) -> dict[str, Any]:
         """Runs one epoch of the trial."""

@@ -93,7 +93,8 @@ class ResourcesSpec(Section):
     cpus: Annotated[Real, Field(gt=0)] = 1.0
     """CPU cores a trial. Default 1."""
     gpus: Annotated[Real, Field(ge=0), AfterValidator(_gpu_share)] = 0.0
-    """GPUs a trial: a share below 1, or a whole number. Default 0."""
+    """GPUs a trial: a share below 1, which is a share of its memory too, or a whole number: every batch is divided
+    among them, on one node. Default 0."""
     gpu_type: Annotated[str, Field(min_length=1)] | None = None
     """Kind of GPU that a trial must have, as Ray names it, e.g. H100 or A100; null: any. Default null."""
     on_oom: Literal["fail", "accumulate"] = "fail"

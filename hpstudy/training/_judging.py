@@ -1,7 +1,8 @@
 """What a network is judged by: the verification protocol on held-out identities, and the geometry of its prototypes."""
 
+import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch.nn import functional
 
 from hpstudy.evaluation import draw_identities, prototype_geometry, tar_metric, verification, verification_replicates
 from hpstudy.exceptions import InputError
-from hpstudy.losses import CosineHead, CriterionHead
+from hpstudy.losses import CosineHead, CriterionHead, OneProcess
 from hpstudy.seeds import derive_seed
 from hpstudy.spec import chance_of, is_cost
 from hpstudy.training._trial_data import TrialData
@@ -111,6 +112,8 @@ def geometry(head: nn.Module, embeddings: Tensor, data: TrialData) -> dict[str, 
     """
     if not isinstance(head, CosineHead):
         return {}
+    head = copy.copy(head)
+    head.parallel = OneProcess()  # the other ranks of the trial, if there are any, do not look on
     labels = data.train_labels
     found = prototype_geometry(head.weight.detach(), head.scale.value, embeddings, labels, head.margin.satisfied)
     if not isinstance(head, CriterionHead):
@@ -169,6 +172,12 @@ class AngleCounts:
     def accuracy(self) -> float:
         """Share of the samples whose own prototype is the nearest; NaN without a sample."""
         return self.nearest / self.samples if self.samples else math.nan
+
+    def over(self, total: Callable[[Tensor], Tensor], device: torch.device) -> "AngleCounts":
+        """The counts of all processes that share the batches, `total` being their sum."""
+        counts = np.concatenate([self.target, self.nontarget, [self.nearest, self.samples]])
+        summed = total(torch.from_numpy(counts).to(device)).cpu().numpy()
+        return AngleCounts(summed[:HISTOGRAM_BINS], summed[HISTOGRAM_BINS:-2], int(summed[-2]), int(summed[-1]))
 
     def add(self, cosine_blocks: Iterable[Tensor], labels: Tensor) -> None:
         """Counts a batch; NaN is not counted.

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from hpstudy.seeds import derive_seed
 from hpstudy.spec import TrialSettings
 from hpstudy.theory import implied_posterior
 from hpstudy.training._devices import Precision, describe_device, peak_memory_mb
-from hpstudy.training._divergence import find_divergence
+from hpstudy.training._divergence import Divergence, find_divergence
 from hpstudy.training._heads import build_trial_head
 from hpstudy.training._judging import AngleCounts, Objective, geometry, impostor_pairs, judge, judge_replicates, plane
 from hpstudy.training._optimisation import make_optimizer, make_schedule
+from hpstudy.training._ranks import OneRank, Ranks
 from hpstudy.training._ring import StepRing
 from hpstudy.training._stepping import Pass, Stepping, WholeBatch, stepping_from
 from hpstudy.training._trial_data import TrialData, embed
@@ -58,6 +59,7 @@ class TrialRun:
         device: Where to train.
         objective: What the search maximises.
         stepping: How a step is done; a checkpoint of a trial that ran out of memory knows better.
+        ranks: The processes that train it together, all of them with the same arguments but their own device.
         gpus: GPUs, or the share of one, that the trial occupies: what its time is charged at.
         on_progress: Called at least once in every few hundred steps.
     """
@@ -72,11 +74,13 @@ class TrialRun:
         objective: Objective,
         *,
         stepping: Stepping | None = None,
+        ranks: Ranks | None = None,
         gpus: float = 0.0,
         on_progress: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_progress = on_progress
         self._stepping = stepping or WholeBatch()
+        self._ranks = ranks or OneRank()
         self._gpus = gpus
         self._request = request
         self._settings = settings
@@ -86,13 +90,14 @@ class TrialRun:
         self._objective = objective
         training = settings.training
         self._steps_per_epoch = training.steps_per_epoch or len(data.train_labels) // training.batch_size
-        self._model = data.build_model(settings.model, _generator(request.seed, "model"))
+        self._model = self._ranks.prepare(data.build_model(settings.model, _generator(request.seed, "model")))
         self._head = build_trial_head(
             settings.head,
             num_classes=data.num_classes,
             embedding_dim=settings.model.embedding_dim,
             generator=_generator(request.seed, "head"),
             classes_at_once=training.classes_at_once,
+            parallel=self._ranks.parallel,
         ).to(device)
         if isinstance(self._head, CosineHead):
             data.start(self._model, self._head.weight)
@@ -109,7 +114,7 @@ class TrialRun:
         self._spent = {"wall_s": 0.0, "cpu_s": 0.0}
         self._samples = 0
         self._started_at = time.time()
-        self._writer: AttemptWriter = study.attempt(request.trial_id)
+        self._writer: AttemptWriter = self._ranks.of_first(lambda: study.attempt(request.trial_id))
         metrics = self._restore()
         self.restored = None if metrics is None else self._going_on(metrics)
         """The report of the checkpoint's epoch, if this attempt continues an earlier one: whoever runs the trial may
@@ -121,18 +126,32 @@ class TrialRun:
         epoch = self._epoch + 1
         self._model.train()
         self._head.train()
-        with _seeded(derive_seed(self._request.seed, "step", epoch), self._device):
+        apart = (self._ranks.rank,) if self._ranks.rank else ()
+        with _seeded(derive_seed(self._request.seed, "step", epoch, *apart), self._device):
             rows, angles = self._train(epoch)
         divergence = find_divergence(rows)
         if divergence is not None:
             rows = {name: values[: divergence.row + 1] for name, values in rows.items()}
             metrics = {}
         else:
-            metrics = self._validate()
+            metrics = self._ranks.of_first(self._validate)
         self._epoch = epoch
         self._spent["wall_s"] += time.perf_counter() - wall
-        self._spent["cpu_s"] += time.process_time() - cpu
+        of_all = torch.tensor(time.process_time() - cpu, dtype=torch.float64, device=self._device)
+        self._spent["cpu_s"] += float(self._ranks.total(of_all))
         done = divergence is not None or epoch == self._settings.training.epochs
+        return self._ranks.of_first(lambda: self._keep(rows, angles, metrics, divergence, done))
+
+    def _keep(
+        self,
+        rows: Mapping[str, NDArray[Any]],
+        angles: AngleCounts,
+        metrics: Mapping[str, float],
+        divergence: Divergence | None,
+        done: bool,
+    ) -> EpochReport:
+        """Writes the epoch down, and the result if it was the last."""
+        epoch = self._epoch
         self._writer.write_epoch(
             epoch,
             rows,
@@ -198,9 +217,9 @@ class TrialRun:
             going = self._forward(index, noise)
             output = going.output
             if position >= len(plan) - _HISTOGRAM_BATCHES:  # before the step, which changes the prototypes
-                angles.add(output.cosine_blocks(), self._data.train_labels[index])
+                angles.add(output.cosine_blocks(), self._ranks.part(self._data.train_labels[index]))
             grad_norm = self._update(going)
-            ring.push({"loss": output.loss, **output.statistics, "grad_norm": grad_norm})
+            ring.push({"loss": self._ranks.mean(output.loss), **output.statistics, "grad_norm": grad_norm})
             del going, output  # with its cosines, before the next ones are computed
             if ring.is_full or position == len(plan) - 1:
                 chunk: dict[str, NDArray[Any]] = dict(ring.drain())
@@ -220,16 +239,18 @@ class TrialRun:
         rows["epoch"] = np.full(steps, epoch, np.int32)
         rows["lr"] = np.asarray(rates[:steps], np.float32)
         rows["implied_p_w"] = _implied_posterior(self._data.num_classes, rows["s"])
-        return rows, angles
+        return rows, angles.over(self._ranks.total, self._device)
 
     def _forward(self, index: Tensor, noise: torch.Generator) -> Pass:
         inputs, labels = self._data.batch(index, noise), self._data.train_labels[index]
-        return self._stepping.forward(self._model, self._head, inputs, labels, self._precision)
+        mine, theirs = self._ranks.part(inputs), self._ranks.part(labels)
+        return self._stepping.forward(self._model, self._head, mine, theirs, self._precision)
 
     def _update(self, going: Pass) -> Tensor:
         """One step of the optimiser; gives the norm of the gradient before it was clipped."""
         self._optimizer.zero_grad(set_to_none=True)
         going.backward()
+        self._ranks.average(self._parameters)
         limit = self._settings.training.grad_clip
         grad_norm = nn.utils.clip_grad_norm_(self._parameters, math.inf if limit is None else limit)
         self._optimizer.step()
@@ -318,24 +339,29 @@ class TrialRun:
 
     def _restore(self) -> dict[str, float] | None:
         """Continues from the furthest readable checkpoint of an earlier attempt; returns the metrics of its epoch."""
-        for path in self._writer.latest_checkpoints():
-            try:
-                state = torch.load(path, map_location="cpu", weights_only=True)
-            except Exception:  # a checkpoint that can't be read costs the epochs it held, not the trial
-                continue
-            self._model.load_state_dict(state["model"])
-            self._head.load_state_dict(state["head"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            self._schedule.load_state_dict(state["schedule"])
-            self._epoch = int(state["epoch"])
-            self._spent = {name: float(value) for name, value in state["spent"].items()}
-            self._samples = int(state["samples"])
-            self._started_at = float(state["started_at"])
-            if kept := state.get("stepping"):
-                self._stepping = stepping_from(kept)
-            metrics: dict[str, float] = state["metrics"]
-            return metrics
-        return None
+        state = self._ranks.of_first(lambda: _first_readable(self._writer.latest_checkpoints()))
+        if state is None:
+            return None
+        self._model.load_state_dict(state["model"])
+        self._head.load_state_dict(state["head"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._epoch = int(state["epoch"])
+        self._spent = {name: float(value) for name, value in state["spent"].items()}
+        self._samples = int(state["samples"])
+        self._started_at = float(state["started_at"])
+        if kept := state.get("stepping"):
+            self._stepping = stepping_from(kept)
+        metrics: dict[str, float] = state["metrics"]
+        return metrics
+
+
+def _first_readable(paths: Sequence[Path]) -> dict[str, Any] | None:
+    for path in paths:
+        with suppress(Exception):  # a checkpoint that can't be read costs the epochs it held, not the trial
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            return state
+    return None
 
 
 def _save_torch(state: Mapping[str, Any], path: Path) -> None:

@@ -65,6 +65,12 @@ def test_a_trial_that_no_node_holds_is_refused(cluster: list[dict[str, object]],
         check_cluster(ResourcesSpec(cpus=8))
 
 
+def test_a_loss_of_the_user_is_refused_on_several_gpus(tmp_path: Path) -> None:
+    text = STUDY.format(train=8, batch=32, far="1e-2").replace("{loss: adacos}", '{loss: "some_parts:Head"}')
+    with pytest.raises(InputError, match="'some_parts:Head' is your own and would see a part of the batch"):
+        check_arms(parse_study(f"{text}resources: {{gpus: 2}}\n"), tmp_path)
+
+
 def test_only_nodes_with_the_asked_kind_of_gpu_count(cluster: list[dict[str, object]]) -> None:
     for name, kind in (("a", "H100"), ("b", "A100"), ("c", "H100")):
         cluster.append(node(8, 2, name=name))
@@ -180,3 +186,35 @@ def test_what_a_node_lacks_is_told(changes: dict[str, object], message: str | No
     else:
         [problem] = problems
         assert re.match(message, problem)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ("training: {batch_size: 32}\n", None),
+        ("training: {batch_size: 33}\n", r"condition default: training.batch_size must be a multiple of .*, 2, but 33"),
+        ("search", r"arm a: training.batch_size must be a multiple of resources.gpus, 2, but 17, 19, 21, … would"),
+        ("choice", r"arm a: training.batch_size must be a multiple of resources.gpus, 2, but 15 would be tried"),
+    ],
+)
+def test_batches_that_several_gpus_do_not_share_equally_are_refused(
+    tmp_path: Path, changes: str, message: str | None
+) -> None:
+    ranges = {"search": "{int: [16, 32]}", "choice": "{choice: [15, 16]}"}
+    arm = f"cosface, search: {{training.batch_size: {ranges[changes]}}}" if changes in ranges else "adacos"
+    study = parse_study(
+        f"""
+version: 1
+name: toy
+question: Which?
+data: {{identities: {{train: 8, val: 4, test: 4}}}}
+arms: {{a: {{loss: {arm}}}}}
+search: {{objective: val/tar_at_far_1e-2}}
+resources: {{gpus: 2}}
+{"" if changes in ranges else changes}"""
+    )
+    if message is None:
+        check_data(study, tmp_path)
+    else:
+        with pytest.raises(InputError, match=message):
+            check_data(study, tmp_path)
