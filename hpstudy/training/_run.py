@@ -2,11 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -356,7 +356,7 @@ class TrialRun:
         return metrics
 
 
-def _first_readable(paths: Sequence[Path]) -> dict[str, Any] | None:
+def _first_readable(paths: Iterable[Path | BinaryIO]) -> dict[str, Any] | None:
     for path in paths:
         with suppress(Exception):  # a checkpoint that can't be read costs the epochs it held, not the trial
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
