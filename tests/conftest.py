@@ -6,7 +6,7 @@ import json
 import math
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,34 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HPSTUDY_HOME", str(tmp_path / "hpstudy-runs"))
+
+
+@pytest.fixture(scope="session")
+def objects() -> ModuleType:
+    """`object_store.py`: an S3 server and a line to it that can be cut."""
+    return _loaded("object_store.py")
+
+
+@pytest.fixture(scope="session")
+def s3(objects: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """An S3 server of these tests' own."""
+    with objects.serving(tmp_path_factory.mktemp("s3") / "log") as store:
+        yield store
+
+
+@pytest.fixture
+def bucket(s3: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The address of an empty bucket that this process, and those that it starts, can use."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    return f"s3://{s3.make_bucket()}"
+
+
+@pytest.fixture(params=["folder", "s3"])
+def any_home(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A home of each kind."""
+    return str(tmp_path / "home") if request.param == "folder" else f"{request.getfixturevalue('bucket')}/home"
 
 
 @pytest.fixture(scope="session")

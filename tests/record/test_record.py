@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 from pathlib import Path
 
@@ -10,7 +11,15 @@ import pandas as pd
 import pytest
 
 from hpstudy.exceptions import InputError, StudyConflictError
-from hpstudy.record import TRAJECTORY_COLUMNS, StudyFolder, TrialResult, studies_in, write_atomically
+from hpstudy.record import (
+    TRAJECTORY_COLUMNS,
+    ObjectPath,
+    StudyFolder,
+    TrialResult,
+    files_in,
+    studies_in,
+    write_atomically,
+)
 
 
 def make_result(trial_id: str = "cosface.default.search.s0.000", **changes: object) -> TrialResult:
@@ -49,7 +58,12 @@ def write_epoch(folder: StudyFolder, trial_id: str, epoch: int, loss: float, wri
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> StudyFolder:
+def folder(any_home: str) -> StudyFolder:
+    return StudyFolder(any_home, "toy")
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> StudyFolder:
     return StudyFolder(tmp_path, "toy")
 
 
@@ -79,7 +93,10 @@ def test_trials_of_different_arms_share_one_table(folder: StudyFolder) -> None:
     assert list(trials["arm"]) == ["cosface", "normface"]
     assert np.isnan(trials.loc[1, "val/tar_at_far_1e-3"])
     assert folder.write_trials().is_file()
-    pd.testing.assert_frame_equal(pd.read_parquet(folder.path / "trials.parquet"), trials)
+    (written,) = folder.local_files("trials.parquet", "absent.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(written), trials)
+    folder.drop_copies()
+    assert written.exists() == isinstance(folder.path, Path)
 
 
 def test_before_the_first_trial_the_table_has_the_columns_of_every_trial(folder: StudyFolder) -> None:
@@ -97,7 +114,8 @@ def test_epochs_of_a_killed_attempt_are_joined_with_its_successors(folder: Study
     write_epoch(folder, trial_id, 2, loss=2.0, writer=first)
     second = folder.attempt(trial_id)
     assert second.attempt == 2
-    assert [path.name for path in second.latest_checkpoints()] == ["epoch-0002.pt"]
+    (kept,) = second.latest_checkpoints()
+    assert (kept.read_bytes() if isinstance(kept, Path) else kept.read()) == b"state"
     write_epoch(folder, trial_id, 2, loss=20.0, writer=second)
     write_epoch(folder, trial_id, 3, loss=30.0, writer=second)
     write_epoch(folder, trial_id, 3, loss=99.0, writer=first)  # the cut-off worker lives on
@@ -106,7 +124,9 @@ def test_epochs_of_a_killed_attempt_are_joined_with_its_successors(folder: Study
     assert list(trajectory["step"]) == list(range(1, 10))
     assert list(trajectory["loss"]) == [1.0] * 3 + [20.0] * 3 + [30.0] * 3
     assert list(folder.epochs(trial_id)["val/x"]) == [1.0, 20.0, 30.0]
-    assert not (folder.path / "checkpoints" / trial_id).exists()
+    assert not files_in(folder.path / "checkpoints" / trial_id / "a001")
+    assert isinstance(folder.path, ObjectPath) or not (folder.path / "checkpoints" / trial_id).exists()
+    assert isinstance(folder.path, Path) or not (folder.path / "checkpoints").below()
 
 
 def test_a_stopped_trial_keeps_the_epochs_up_to_its_stop(folder: StudyFolder) -> None:
@@ -121,6 +141,41 @@ def test_a_trial_without_an_epoch_has_empty_frames(folder: StudyFolder) -> None:
     folder.finish_trial(make_result(status="failed", epochs=0))
     assert folder.trajectory(make_result().trial_id).empty
     assert folder.epochs(make_result().trial_id).empty
+
+
+def test_leftovers_of_finished_trials_are_swept_and_those_of_others_kept(folder: StudyFolder) -> None:
+    folder.finish_trial(make_result())
+    write_epoch(folder, make_result().trial_id, 1, loss=1.0)
+    write_epoch(folder, "other", 1, loss=1.0)
+    folder.sweep()
+    assert folder.attempt(make_result().trial_id).attempt == 1
+    assert folder.attempt("other").attempt == 2
+
+
+def test_an_attempt_that_is_cut_off_at_once_counts(folder: StudyFolder) -> None:
+    assert [folder.attempt("some").attempt for _ in range(3)] == [1, 2, 3]
+
+
+def test_sessions_errors_and_files_are_kept(folder: StudyFolder) -> None:
+    folder.add_session({"nodes": "1"})
+    folder.add_session({"nodes": "2"})
+    assert [session["nodes"] for session in folder.sessions()] == ["1", "2"]
+    assert folder.keep_error("some", "θ broke").read_text(encoding="utf-8") == "θ broke"
+    weights = write_atomically(folder.keep_file("some", "weights.pt"), lambda path: path.write_bytes(b"w"))
+    assert folder.keep_file("some", "weights.pt").read_bytes() == b"w"
+    assert weights.exists()
+
+
+def test_a_marker_is_seen_until_it_is_removed(folder: StudyFolder) -> None:
+    name = folder.leave_marker()
+    assert folder.sees_marker(name)
+    folder.remove_marker(name)
+    assert not folder.sees_marker(name)
+
+
+def test_a_folder_is_the_same_in_another_process(folder: StudyFolder) -> None:
+    copy = pickle.loads(pickle.dumps(folder))
+    assert (copy.home, copy.path, copy.name) == (folder.home, folder.path, folder.name)
 
 
 def test_status_and_group_names_are_checked() -> None:
@@ -145,9 +200,7 @@ def test_atomic_write_leaves_the_old_file_when_the_writer_fails(tmp_path: Path) 
 
 
 def test_a_table_of_another_schema_version_is_refused(folder: StudyFolder) -> None:
-    path = folder.path / "results" / "alien.parquet"
-    path.parent.mkdir(parents=True)
-    pd.DataFrame({"x": [1]}).to_parquet(path)
+    write_atomically(folder.path / "results" / "alien.parquet", lambda path: pd.DataFrame({"x": [1]}).to_parquet(path))
     with pytest.raises(ValueError, match="schema version none, this hpstudy reads version 1"):
         folder.result("alien")
 
@@ -159,7 +212,7 @@ def test_the_study_file_is_fixed_and_guarded(folder: StudyFolder) -> None:
     assert folder.exists()
     assert folder.resolved_yaml() == "name: toy\n"
     assert studies_in(folder.home) == ["toy"]
-    (folder.path / "study.yaml").write_text("name: other\n")
+    write_atomically(folder.path / "study.yaml", lambda path: path.write_text("name: other\n"))
     with pytest.raises(StudyConflictError, match="was changed after the study began"):
         folder.resolved_yaml()
 
@@ -184,7 +237,8 @@ def _hold(path: Path, ready: "multiprocessing.synchronize.Event") -> None:
         signal.pause()
 
 
-def test_the_lock_refuses_a_second_driver_and_dies_with_the_first(folder: StudyFolder) -> None:
+def test_the_lock_refuses_a_second_driver_and_dies_with_the_first(on_disk: StudyFolder) -> None:
+    folder = on_disk
     folder.begin("name: toy\n")
     context = multiprocessing.get_context("spawn")
     ready = context.Event()
