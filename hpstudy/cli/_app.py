@@ -93,6 +93,8 @@ def explain(error: OSError, home: Path) -> tuple[str, int] | None:
     """What to tell of a home or a disk that cannot be used, and the exit code; None for any other error."""
     reason = error.strerror or str(error)
     if isinstance(error.filename, str) and "://" in error.filename:
+        if error.errno in _UNUSABLE:
+            return f"{error.filename}: {reason}: the home of studies must be one that you may write to (see --home)", 2
         return f"{error.filename}: {reason}: what was finished is kept there; continue with `hpstudy resume`", 1
     place = None if error.filename is None else Path(os.fsdecode(error.filename)).absolute()
     if error.errno in _FULL:

@@ -46,15 +46,12 @@ class StudyFolder:
     def __init__(self, home: Location | str, name: str) -> None:
         self.home = place_of(home)
         self.name = name
-        self.path: Location = ObjectPath(name) if "://" in name else self.home / name
-        local = isinstance(self.path, Path)
-        self.journal: Location = self.path / ("optuna.journal" if local else "journal")
+        self.path: Location = place_of(name) if "://" in name or name.startswith("/") else self.home / name
+        self.journal: Location = self.path / ("optuna.journal" if isinstance(self.path, Path) else "journal")
         self.workplace = self.home if isinstance(self.home, Path) else workplace(self.home)
         """A folder of this machine for what can't be in an object store; of a home that is a folder the home itself."""
         self.datasets = self.workplace / "datasets"
-        self.report = (
-            self.workplace / name / "report" if isinstance(self.path, Path) else workplace(self.path) / "report"
-        )
+        self.report = workplace(self.path.parent) / self.path.name / "report"
         self.lock = lock_of(self.path)
 
     # The study file

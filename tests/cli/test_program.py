@@ -126,6 +126,8 @@ def test_json_has_the_errors_in_its_last_line(
         (errno.EROFS, "/home/of/studies", 2),
         (errno.ENOSPC, "/elsewhere", 1),
         (errno.ENOSPC, None, 1),
+        (errno.EACCES, "s3://bucket/home/name/lease", 2),
+        (errno.EIO, "s3://bucket/home/name/lease", 1),
         (errno.EACCES, "/elsewhere", None),
         (errno.ENOENT, None, None),
         (errno.ECONNREFUSED, "/home/of/studies", None),

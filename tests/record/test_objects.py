@@ -2,6 +2,7 @@
 
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,7 +39,7 @@ def test_the_workplace_of_an_address_is_a_folder_of_its_own(tmp_path: Path, monk
     assert len(places) == 3
     assert {place.parent for place in places} == {tmp_path / "hpstudy"}
     folder = StudyFolder("s3://b/a", "toy")
-    assert folder.report == workplace(ObjectPath("s3://b/a/toy")) / "report"
+    assert folder.report == folder.workplace / "toy" / "report"
     assert folder.datasets == folder.workplace / "datasets"
     assert folder.free_bytes() is None
     monkeypatch.delenv("XDG_CACHE_HOME")
@@ -46,10 +47,46 @@ def test_the_workplace_of_an_address_is_a_folder_of_its_own(tmp_path: Path, monk
     assert workplace(ObjectPath("s3://b/a")).parent == tmp_path / ".cache" / "hpstudy"
 
 
-def test_a_home_that_can_not_be_used_is_refused_in_one_line(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_of_another_home_is_named_by_its_folder(tmp_path: Path) -> None:
+    assert StudyFolder("s3://b/a", str(tmp_path / "toy")).path == tmp_path / "toy"
+    other = StudyFolder(tmp_path, "s3://b/a/toy")
+    assert other.path == StudyFolder("s3://b/a", "toy").path
+    assert other.report == StudyFolder("s3://b/a", "toy").report
+
+
+def test_a_bucket_that_is_not_there_is_refused_in_one_line(bucket: str) -> None:
     assert str(home_folder(f"{bucket}/home")) == f"{bucket}/home"
     with pytest.raises(InputError, match="can't be used: there is no bucket 'no-such-bucket'; make it first") as caught:
         home_folder("s3://no-such-bucket/home")
+    assert "\n" not in str(caught.value)
+
+
+class _Forbidding(BaseHTTPRequestHandler):
+    """A store that lets nobody in."""
+
+    def do_GET(self) -> None:
+        self.send_response(403)
+        self.end_headers()
+        self.wfile.write(b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+
+    do_HEAD = do_PUT = do_GET
+
+    def log_message(self, *arguments: object) -> None: ...
+
+
+def test_a_store_that_lets_nobody_in_is_refused_at_once(bucket: str) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Forbidding) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        home = f"{bucket}/home?scheme=http&endpoint_override=127.0.0.1:{server.server_port}"
+        begun = time.monotonic()
+        try:
+            with pytest.raises(InputError, match=r"can't be used: .*ACCESS_DENIED") as caught:
+                home_folder(home)
+        finally:
+            server.shutdown()
+            serving.join()
+    assert time.monotonic() - begun < 5, "a refusal is not waited out"
     assert "\n" not in str(caught.value)
 
 
