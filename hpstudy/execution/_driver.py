@@ -97,7 +97,9 @@ class _Session:
     def __init__(
         self, study: Study, folder: StudyFolder, tracker: Tracker, observe: Callable[[Progress], None]
     ) -> None:
-        self.planner = Planner(study, folder.journal, lookup=folder.result)
+        before = folder.results()
+        known = {result.trial_id: result for result in before}
+        self.planner = Planner(study, folder.journal, lookup=lambda trial_id: known.get(trial_id))
         self._study = study
         self._folder = folder
         self._tracker = tracker
@@ -106,7 +108,6 @@ class _Session:
         self._shown = 0.0
         tracker.start()
         folder.sweep()
-        before = [result for trial_id in folder.finished_trials() if (result := folder.result(trial_id))]
         for result in before:
             self._keeper.resumed(result)
         tracker.catch_up([result.as_row() for result in before], self._load)

@@ -167,6 +167,11 @@ class StudyFolder:
         found: Iterable[Location] = results.glob("*.parquet") if isinstance(results, Path) else results.files()
         return sorted(path.name.removesuffix(".parquet") for path in found if path.name.endswith(".parquet"))
 
+    def results(self) -> list[TrialResult]:
+        """The outcomes of all finished trials, sorted by id; of an object store many are read at a time."""
+        tables = read_tables(self._result_path(trial_id) for trial_id in self.finished_trials())
+        return [TrialResult.from_row(table.to_pylist()[0]) for table in tables]
+
     def write_trials(self) -> Location:
         """Writes `trials.parquet` from the results of all finished trials."""
         return write_table(self.path / "trials.parquet", self._results())

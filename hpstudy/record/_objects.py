@@ -124,13 +124,10 @@ class ObjectPath:
 
     def upload(self, local: Path) -> None:
         """Replaces the object by the content of a local file."""
-        content = local.read_bytes()
+        from pyarrow.fs import LocalFileSystem, copy_files
 
-        def put(store: Any) -> None:
-            with store.open_output_stream(self._key) as stream:
-                stream.write(content)
-
-        self._ask(put)
+        # Not a stream of our own: closing one where a signal is raised in between publishes what it has got so far.
+        self._ask(lambda store: copy_files(str(local), self._key, LocalFileSystem(), store))
 
     def download(self, local: Path) -> Path:
         """Copies the object to a local file, whose folder is made."""

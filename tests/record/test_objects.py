@@ -1,5 +1,8 @@
 """What is particular to homes in object stores: addresses, refusals, a store that is away, the folder beside it."""
 
+import contextlib
+import random
+import signal
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -120,3 +123,26 @@ def test_a_store_that_is_away_for_a_while_costs_only_time(
         place._ask(lambda store: store.get_file_info(place._key), patience_s=0.5)
     assert caught.value.filename == str(place)
     mending.join()
+
+
+def test_an_upload_that_a_signal_cuts_off_leaves_the_object_whole(bucket: str, tmp_path: Path) -> None:
+    """Ctrl-C may strike at any instruction of a put."""
+    place, texts = ObjectPath(f"{bucket}/whole"), (b"a" * 4096, b"b" * 4096)
+    for name, text in zip("ab", texts, strict=True):
+        (tmp_path / name).write_bytes(text)
+    place.upload(tmp_path / "a")
+
+    def strike(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before, draw = signal.signal(signal.SIGALRM, strike), random.Random(0)
+    try:
+        for turn in range(600):
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, draw.uniform(0.0002, 0.004))
+                place.upload(tmp_path / "ab"[turn % 2])
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            assert place.read_bytes() in texts
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
