@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads or writes the home, the tracking server or the cluster of whoever runs the tests."""
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "RAY_ADDRESS"):
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HPSTUDY_HOME", str(tmp_path / "hpstudy-runs"))
 
@@ -84,6 +84,12 @@ def planted() -> ModuleType:
 def audited(true: ModuleType) -> ModuleType:
     """`audited_survey.py`: surveys of margins, of both bounds, of stability and of the plane."""
     return _loaded("analysis/audit/audited_survey.py")
+
+
+@pytest.fixture(scope="session")
+def clusters() -> ModuleType:
+    """`local_cluster.py`: Ray clusters of this machine."""
+    return _loaded("local_cluster.py")
 
 
 def _loaded(place: str) -> ModuleType:
