@@ -92,6 +92,12 @@ def clusters() -> ModuleType:
     return _loaded("local_cluster.py")
 
 
+@pytest.fixture(scope="session")
+def small() -> ModuleType:
+    """`small_study.py`: the installed program on a small study."""
+    return _loaded("execution/small_study.py")
+
+
 def _loaded(place: str) -> ModuleType:
     """A module of the tests; they are not packages, so it is loaded from its path."""
     path = Path(__file__).parent / place

@@ -7,10 +7,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from hpstudy.cli._interruption import INTERRUPTED
+from hpstudy.cli._options import home_words
+
 if TYPE_CHECKING:
     from hpstudy.execution import Job, JobOutput, Shipment
-
-_INTERRUPTED = 130
 
 
 class OnCluster:
@@ -111,7 +112,7 @@ class OnCluster:
                 f"left; the study goes on: {self._hint('logs -f', job)}, or end it with: {self._hint('stop', job)}"
             )
             self._print_json(job, output.home or job.home or None, {})
-            raise typer.Exit(_INTERRUPTED) from None
+            raise typer.Exit(INTERRUPTED) from None
         self._conclude(job, output)
 
     def _conclude(self, job: "Job", output: "JobOutput") -> None:
@@ -124,16 +125,15 @@ class OnCluster:
             raise HpstudyError(_reason(job))
         if job.interrupted:
             words = f"{_ending(job)}; continue with: {self._hint('resume', job)}"
-            if job.state != "stopped" and job.exit_code != _INTERRUPTED:
+            if job.state != "stopped" and job.exit_code != INTERRUPTED:
                 raise HpstudyError(words)
             self._say(f"{job.study}: {words}")
         self._print_json(job, output.home or None, output.answer)
         if job.state != "finished":
-            raise typer.Exit(_INTERRUPTED if job.interrupted else 1)
+            raise typer.Exit(INTERRUPTED if job.interrupted else 1)
 
     def _hint(self, command: str, job: "Job") -> str:
-        home = f" --home {job.home}" if job.home else ""
-        return f"hpstudy {command} {job.study} --address {self._address}{home}"
+        return f"hpstudy {command} {job.study} --address {self._address}{home_words(job.home)}"
 
     def _say(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
@@ -156,7 +156,7 @@ def _broken(job: "Job", output: "JobOutput") -> bool:
 
 
 def _ending(job: "Job") -> str:
-    if job.state == "stopped" or job.exit_code == _INTERRUPTED:
+    if job.state == "stopped" or job.exit_code == INTERRUPTED:
         return "stopped"
     number = abs(job.exit_code or 0) % 128
     return f"its driver was killed by signal {number}" if number else "its node was lost"

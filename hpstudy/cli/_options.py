@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +49,11 @@ InstallOption = Annotated[
 ]
 DetachOption = Annotated[bool, typer.Option("--detach", "-d", help="Submit, and don't wait for the end.")]
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study, or its file.")]
+
+
+def home_words(home: str | None) -> str:
+    """`--home` as a hint repeats it; nothing where none was given."""
+    return f" --home {shlex.quote(home)}" if home else ""
 
 
 def study_name(given: str) -> str:

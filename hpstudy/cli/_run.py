@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -10,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from hpstudy.cli._interruption import Interrupted, interruptible, last_words
+from hpstudy.cli._interruption import INTERRUPTED, Interrupted, interruptible, last_words
 from hpstudy.cli._on_cluster import OnCluster
 from hpstudy.cli._options import (
     DetachOption,
@@ -20,6 +19,7 @@ from hpstudy.cli._options import (
     QuickOption,
     RemoteOption,
     StudyArgument,
+    home_words,
     study_name,
 )
 from hpstudy.cli._self_check import show_self_check
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from hpstudy.record import Location
     from hpstudy.spec import Study
     from hpstudy.workflow import Results
-
-INTERRUPTED = 130
 
 
 def run(
@@ -108,7 +106,7 @@ def _session(study: "Study", home: str | None, as_json: bool) -> None:
     folder = home_folder(home)
     # With --json stdout carries the object alone; people read the rest on stderr.
     console = Console(stderr=as_json)
-    go_on = f"hpstudy resume {study.name}{_home_words(home)}"
+    go_on = f"hpstudy resume {study.name}{home_words(home)}"
     try:
         with (
             last_words(f"hpstudy was ended from outside; what it had finished is kept. Continue with: {go_on}"),
@@ -123,7 +121,7 @@ def _session(study: "Study", home: str | None, as_json: bool) -> None:
     results = open_results(study.name, folder)
     _show_verdict(console, results)
     console.print(Text.assemble("Report     ", (str(results.folder.report / "report.pdf"), "bold")), soft_wrap=True)
-    console.print(Text.assemble("MLflow UI  ", (f"hpstudy ui {study.name}{_home_words(home)}", "bold")), soft_wrap=True)
+    console.print(Text.assemble("MLflow UI  ", (f"hpstudy ui {study.name}{home_words(home)}", "bold")), soft_wrap=True)
     checked = results.self_check()
     show_self_check(console, checked)
     if as_json:
@@ -184,7 +182,3 @@ def _print_json(results: "Results", state: str) -> None:
         "report": os.fspath(report) if report.is_file() else None,
     }
     print(json.dumps(answer, ensure_ascii=False))
-
-
-def _home_words(home: str | None) -> str:
-    return f" --home {shlex.quote(home)}" if home else ""

@@ -9,6 +9,8 @@ import time
 from rich.console import Console
 from rich.text import Text
 
+from hpstudy.cli._options import home_words
+
 WAIT_S = 90
 """For how long a driver is waited for: it ends its trials' workers, and delivers to MLflow."""
 
@@ -49,9 +51,8 @@ def stop_here(study: str, home: str | None, as_json: bool) -> bool:
         if time.monotonic() > deadline:
             raise HpstudyError(f"the driver of study {study!r}, process {process}, was told to stop and still runs")
         time.sleep(0.2)
-    words = f" --home {home}" if home else ""
     Console(stderr=as_json).print(
-        Text(f"{study}: stopped; continue with: hpstudy resume {study}{words}"), soft_wrap=True
+        Text(f"{study}: stopped; continue with: hpstudy resume {study}{home_words(home)}"), soft_wrap=True
     )
     if as_json:
         print(json.dumps({"study": study, "home": str(folder.home), "state": "stopped"}, ensure_ascii=False))

@@ -24,13 +24,7 @@ def check_data(study: Study, datasets: Path) -> dict[str, str]:
         try:
             data = load_trial_data(condition.data, datasets, torch.device("cpu"))
             hashes[condition.id] = data.content_hash
-            images = len(data.shown)
-            problems += [
-                f"{where}training.batch_size must be at most the number of training samples, {images}, but is {batch:g}"
-                for where, batch in _batch_sizes(study, condition)
-                if batch > images
-            ]
-            problems += _uneven(study, condition)
+            problems += _wrong_batches(study, condition, images=len(data.shown))
             objective = Objective.of(study.spec.search.objectives)
             for held_out in (data.val, data.test):
                 if held_out is not None:
@@ -42,22 +36,25 @@ def check_data(study: Study, datasets: Path) -> dict[str, str]:
     return hashes
 
 
-def _batch_sizes(study: Study, condition: Condition) -> list[tuple[str, float]]:
-    """The batch size of a condition, and the largest that each arm tries, with where they are from."""
-    name, found = "training.batch_size", [(f"condition {condition.id}: ", float(condition.training.batch_size))]
-    for arm in study.arms:
-        tried = [*(point[name] for point in arm.grid_points() if name in point)]
-        tried += arm.space[name].values if name in arm.space else []
-        if tried:
-            found.append((f"condition {condition.id}, arm {arm.name}: ", max(tried)))
-    return found
+def _wrong_batches(study: Study, condition: Condition, *, images: int) -> list[str]:
+    """What is to be said of batch sizes that the training set does not fill, or the GPUs of a trial can't share."""
+    ranks, tried = max(1, int(study.spec.resources.gpus)), _batch_sizes(study, condition)
+    too_large = [
+        f"{where}: training.batch_size must be at most the number of training samples, {images}, but is {max(sizes):g}"
+        for where, sizes in tried.items()
+        if max(sizes) > images
+    ]
+    return too_large + [
+        f"{where}: training.batch_size must be a multiple of resources.gpus, {ranks}, but "
+        f"{', '.join(f'{size:g}' for size in uneven[:3])}{', …' * (len(uneven) > 3)} would be tried"
+        for where, sizes in tried.items()
+        if (uneven := [size for size in sizes if size % ranks])
+    ]
 
 
-def _uneven(study: Study, condition: Condition) -> list[str]:
-    """What is to be said of batch sizes that the GPUs of a trial can't share equally."""
-    ranks, name = int(study.spec.resources.gpus), "training.batch_size"
-    if ranks < 2:
-        return []
+def _batch_sizes(study: Study, condition: Condition) -> dict[str, list[float]]:
+    """The batch size of a condition, and all that each arm may try, by where they are from."""
+    name = "training.batch_size"
     tried: dict[str, list[float]] = {f"condition {condition.id}": [condition.training.batch_size]}
     for arm in study.arms:
         sizes = [point[name] for point in arm.grid_points() if name in point]
@@ -65,13 +62,9 @@ def _uneven(study: Study, condition: Condition) -> list[str]:
             sizes += range(asked.low, asked.high + 1)
         elif asked is not None:
             sizes += asked.values
-        tried[f"condition {condition.id}, arm {arm.name}"] = sizes
-    return [
-        f"{where}: training.batch_size must be a multiple of resources.gpus, {ranks}, but "
-        f"{', '.join(f'{size:g}' for size in uneven[:3])}{', …' * (len(uneven) > 3)} would be tried"
-        for where, sizes in tried.items()
-        if (uneven := [size for size in sizes if size % ranks])
-    ]
+        if sizes:
+            tried[f"condition {condition.id}, arm {arm.name}"] = sizes
+    return tried
 
 
 def check_arms(study: Study, datasets: Path) -> None:

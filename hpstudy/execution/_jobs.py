@@ -22,7 +22,6 @@ STATES = {
     "FAILED": "failed",
 }
 _LIVE = ("pending", "running")
-_INTERRUPTED = 130
 _POLL_S = 0.5
 _PATIENCE_S = 120
 """For how long a broken connection is tried again."""

@@ -48,7 +48,7 @@ class StudyFolder:
         self.name = name
         self.path: Location = place_of(name) if "://" in name or name.startswith("/") else self.home / name
         self.journal: Location = self.path / ("optuna.journal" if isinstance(self.path, Path) else "journal")
-        self.workplace = self.home if isinstance(self.home, Path) else workplace(self.home)
+        self.workplace = workplace(self.home)
         """A folder of this machine for what can't be in an object store; of a home that is a folder the home itself."""
         self.datasets = self.workplace / "datasets"
         self.report = workplace(self.path.parent) / self.path.name / "report"
@@ -169,8 +169,7 @@ class StudyFolder:
 
     def results(self) -> list[TrialResult]:
         """The outcomes of all finished trials, sorted by id; of an object store many are read at a time."""
-        tables = read_tables(self._result_path(trial_id) for trial_id in self.finished_trials())
-        return [TrialResult.from_row(table.to_pylist()[0]) for table in tables]
+        return [TrialResult.from_row(table.to_pylist()[0]) for table in self._result_tables()]
 
     def write_trials(self) -> Location:
         """Writes `trials.parquet` from the results of all finished trials."""
@@ -182,8 +181,11 @@ class StudyFolder:
         return frame
 
     def _results(self) -> pa.Table:
-        rows = read_tables(self._result_path(trial_id) for trial_id in self.finished_trials())
+        rows = self._result_tables()
         return pa.concat_tables(rows, promote_options="default") if rows else TrialResult.no_rows()
+
+    def _result_tables(self) -> list[pa.Table]:
+        return read_tables(self._result_path(trial_id) for trial_id in self.finished_trials())
 
     def trajectory(self, trial_id: str) -> pd.DataFrame:
         """The per-step record of a finished trial; empty if it ended before its first step was kept."""

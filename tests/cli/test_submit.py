@@ -36,7 +36,6 @@ confirm: {seeds: 2, equivalence_margin: 0.02}
 resources: {gpus: 0}
 """
 TRIALS = 3 + 2 * 2
-TIMING = ["samples_per_s", "started_at", "ended_at", "attempt", "device"]
 
 
 def command(*words: str) -> list[str]:
@@ -111,11 +110,6 @@ def whole(cluster: Any, study_file: Path, tmp_path_factory: pytest.TempPathFacto
     return home, done
 
 
-def comparable(trials: pd.DataFrame) -> pd.DataFrame:
-    costs = [name for name in trials if str(name).startswith("cost/")]
-    return trials.drop(columns=[*TIMING, *costs]).sort_values("trial_id", ignore_index=True).sort_index(axis=1)
-
-
 def test_a_cluster_without_hpstudy_says_so(cluster: Any, study_file: Path, tmp_path: Path) -> None:
     done = hpstudy("submit", str(study_file), "--address", cluster.url, "--home", str(tmp_path / "home"), expect=2)
     assert refusal(done) == (
@@ -174,7 +168,7 @@ def test_a_name_that_is_taken(cluster: Any, whole: tuple[Path, Any], tmp_path: P
 
 
 def test_left_rejoined_stopped_killed_and_continued(
-    cluster: Any, whole: tuple[Path, Any], study_file: Path, tmp_path: Path
+    small: ModuleType, cluster: Any, whole: tuple[Path, Any], study_file: Path, tmp_path: Path
 ) -> None:
     where = ("--address", cluster.url, "--home", str(tmp_path))
     folder = StudyFolder(tmp_path, "small")
@@ -232,7 +226,7 @@ def test_left_rejoined_stopped_killed_and_continued(
     after = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
     assert before.items() <= after.items(), "a finished trial was run again"
     trials, expected = open_results("small", tmp_path).trials, open_results("small", whole[0]).trials
-    pd.testing.assert_frame_equal(comparable(trials), comparable(expected), check_exact=True)
+    pd.testing.assert_frame_equal(small.comparable(trials), small.comparable(expected), check_exact=True)
     assert len(folder.sessions()) == 3
 
 

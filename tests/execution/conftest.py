@@ -1,26 +1,11 @@
 """A small study, run once without interruption, for tests that disturb it."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def small() -> ModuleType:
-    """`small_study.py`; tests are not packages, so it is loaded from its path."""
-    path = Path(__file__).with_name("small_study.py")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,13 @@ def assert_nothing_lost_or_doubled(home: Path, finished: Path) -> None:
         if phase == "confirm":
             assert_same_weights(*(each.keep_file(trial_id, "weights.pt") for each in (folder, whole)))
     assert not list((folder.path / "checkpoints").iterdir())
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder.journal)))
+    assert_told(optuna.storages.journal.JournalFileBackend(str(folder.journal)), expected)
+    assert mlflow_runs(home) == mlflow_runs(finished)
+
+
+def assert_told(journal: Any, expected: pd.DataFrame) -> None:
+    """Optuna's journal has every trial of the searches once, as it ended."""
+    storage = optuna.storages.JournalStorage(journal)
     told = {
         f"{summary.study_name}.{trial.number:03d}": trial.state.name
         for summary in optuna.get_all_study_summaries(storage)
@@ -100,7 +106,6 @@ def assert_nothing_lost_or_doubled(home: Path, finished: Path) -> None:
     }
     statuses = expected[expected["phase"] == "search"].set_index("trial_id")["status"]
     assert told == {trial: {"completed": "COMPLETE", "pruned": "PRUNED"}[status] for trial, status in statuses.items()}
-    assert mlflow_runs(home) == mlflow_runs(finished)
 
 
 def assert_same_weights(path: Path, other: Path) -> None:

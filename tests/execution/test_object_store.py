@@ -7,7 +7,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import optuna
 import pandas as pd
 import pytest
 
@@ -78,14 +77,7 @@ def assert_nothing_lost_or_doubled(small: ModuleType, home: str, finished: Path)
     working = folder.path / "checkpoints"
     assert isinstance(working, ObjectPath)
     assert not working.below()
-    storage = optuna.storages.JournalStorage(SegmentedJournal(folder.journal))
-    told = {
-        f"{summary.study_name}.{trial.number:03d}": trial.state.name
-        for summary in optuna.get_all_study_summaries(storage)
-        for trial in optuna.load_study(study_name=summary.study_name, storage=storage).trials
-    }
-    statuses = expected[expected["phase"] == "search"].set_index("trial_id")["status"]
-    assert told == {trial: {"completed": "COMPLETE", "pruned": "PRUNED"}[status] for trial, status in statuses.items()}
+    small.assert_told(SegmentedJournal(folder.journal), expected)
     assert small.mlflow_runs(workplace(ObjectPath(home))) == small.mlflow_runs(finished)
 
 

@@ -39,13 +39,18 @@ print("left in order")
 """
 
 
+def assert_prints(code: str, words: str) -> None:
+    """The code runs to its end, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout == words, done.stderr
+    assert done.returncode == 0
+
+
 def test_another_thread_may_collect_while_ray_is_left() -> None:
     """Ray ends the process, or crashes, where a reference is dropped while it shuts down."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", LEFT_IN_CYCLES], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.stdout == "left in order\n", done.stderr
-    assert done.returncode == 0
+    assert_prints(LEFT_IN_CYCLES, "left in order\n")
 
 
 @pytest.mark.parametrize(
@@ -89,8 +94,4 @@ print("ended in order")
 
 
 def test_sigterm_ends_a_session_in_order() -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SIGTERM], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.stdout == "ended in order\n", done.stderr
-    assert done.returncode == 0
+    assert_prints(SIGTERM, "ended in order\n")
