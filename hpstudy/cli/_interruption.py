@@ -44,9 +44,11 @@ def interruptible() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, signal.SIG_DFL):
+    """Calls what answers SIGINT: the signal itself is blocked in a job of Ray, and ignored in a shell's background."""
+    answer = signal.getsignal(signal.SIGINT)
+    if not callable(answer):
         raise KeyboardInterrupt
-    signal.raise_signal(signal.SIGINT)
+    answer(signal.SIGINT, frame)
 
 
 @contextmanager

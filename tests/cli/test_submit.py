@@ -27,7 +27,7 @@ name: small
 question: Does a searched s beat AdaCos on a toy?
 data: {identities: {train: 24, val: 16, test: 20}}
 model: {width: 4, embedding_dim: 32}
-training: {epochs: 16, steps_per_epoch: 80, batch_size: 32, optimizer: {name: sgd, lr: 0.1}}
+training: {epochs: 16, steps_per_epoch: 30, batch_size: 32, optimizer: {name: sgd, lr: 0.1}}
 arms:
   normface: {loss: normface, search: {s: {log: [2, 64]}}}
   adacos-dynamic: {loss: adacos}
@@ -190,8 +190,8 @@ def test_left_rejoined_stopped_killed_and_continued(
 
     taken = hpstudy("submit", str(study_file), *where, "--install", expect=2)
     assert "study 'small' is running as job hpstudy-small-" in refusal(taken)
-    await_that(lambda: len(folder.finished_trials()) >= 1)
     assert answer(hpstudy("status", "small", *where, "--json"))["state"] == "running"
+    await_that(lambda: len(folder.finished_trials()) >= 1)
     follower = subprocess.Popen(
         command("logs", "-f", "small", *where), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env=environment(),
