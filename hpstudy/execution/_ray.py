@@ -91,6 +91,8 @@ def _connect(address: str) -> None:
     _refuse_dead(address)
     try:
         ray.init(
+            # Left to itself Ray joins whatever cluster it finds on this machine.
+            address=address or "local",
             include_dashboard=None if address else False,
             logging_level=logging.ERROR,
             log_to_driver=False,

@@ -97,6 +97,22 @@ def test_a_lost_head_ends_the_driver_with_the_word_on_how_to_go_on(
     small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
 
 
+def test_a_driver_that_is_told_of_no_cluster_joins_none(cluster: Any) -> None:
+    """Ray itself would join the cluster that it finds on this machine."""
+    code = (
+        "from hpstudy.execution._ray import ray_session\n"
+        "with ray_session():\n"
+        "    import ray\n"
+        "    print(ray.get_runtime_context().gcs_address)\n"
+    )
+    environment = {name: value for name, value in {**os.environ, **RAY}.items() if name != "RAY_ADDRESS"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() != cluster.address
+
+
 def test_a_killed_driver_leaves_the_cluster_fit_for_its_successor(
     small: ModuleType, finished: Finished, study_file: Path, tmp_path: Path, joining: dict[str, str]
 ) -> None:
