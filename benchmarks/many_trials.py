@@ -179,6 +179,7 @@ def drive(trials: int, home: Path, log: Path) -> None:
 
     here = str(Path(__file__).parent)
     ray.init(
+        address="local",
         num_cpus=2,
         include_dashboard=False,
         log_to_driver=False,

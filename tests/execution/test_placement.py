@@ -73,7 +73,7 @@ sys.path.insert(0, os.environ["PARTS"])
 os.environ["DRIVER"] = str(os.getpid())  # it tries the user's parts before anything starts
 import ray
 from telling_model import pretend
-ray.init(num_cpus=4, num_gpus=4, include_dashboard=False, log_to_driver=False,
+ray.init(address="local", num_cpus=4, num_gpus=4, include_dashboard=False, log_to_driver=False,
          runtime_env={"worker_process_setup_hook": pretend})
 from hpstudy.execution import run_study
 from hpstudy.spec import load_study
