@@ -81,6 +81,8 @@ class OrderBook:
         epoch, value = int(result["epoch"]), float(result["objective"])
         self._last_rows[order.request.trial_id] = result["row"]
         self._listener.trial_reported(order, epoch, value)
+        if self._folder.lock.lost:
+            return True
         if not self._planner.report(order.request.trial_id, epoch, value):
             return False
         # The record first, Optuna's journal second: a driver killed in between finds the result and tells it.
@@ -91,6 +93,9 @@ class OrderBook:
         """Tune is done with a trial: it ended, its worker died (no reply), or the study was interrupted."""
         order = self._orders.pop(tune_id)
         trial_id = order.request.trial_id
+        self.halted = self.halted or self._taken_over()
+        if self._folder.lock.lost:
+            return None  # the trial is the other driver's
         result = self._folder.result(trial_id)
         if result is None and reply is not None and reply.get("done"):
             # The worker wrote it; a shared folder may show it here only later.

@@ -97,10 +97,12 @@ def _responsive() -> Iterator[None]:
 def _explained(error: BaseException, folder: StudyFolder) -> Exception:
     """What Tune wraps, taken out: a full disk as it is, anything else with how to go on."""
     root = error
-    while (below := root.__cause__ or root.__context__) is not None:
+    while True:
+        if isinstance(root, OSError) and root.errno is not None:
+            return root
+        if (below := root.__cause__ or root.__context__) is None:
+            break
         root = below
-    if isinstance(root, OSError) and root.errno is not None:
-        return root
     return StudyFailedError(
         f"the session was ended by {type(root).__name__}: {root}; what it has finished is kept: go on with "
         f"hpstudy resume {folder.name} --home {folder.home}"

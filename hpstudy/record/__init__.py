@@ -3,7 +3,7 @@
 The record is the truth of a study; everything else (Optuna's journal, MLflow, the report) can be told again from it.
 """
 
-from hpstudy.record._files import Location, files_in, place_of, upload_folder, write_atomically
+from hpstudy.record._files import Location, files_in, place_of, remove_file, upload_folder, write_atomically
 from hpstudy.record._folder import StudyFolder, studies_in
 from hpstudy.record._lease import Lease
 from hpstudy.record._lock import StudyLock, lock_holder
@@ -27,6 +27,7 @@ __all__ = [
     "files_in",
     "lock_holder",
     "place_of",
+    "remove_file",
     "studies_in",
     "upload_folder",
     "workplace",

@@ -250,8 +250,10 @@ class StudyFolder:
     def sees_marker(self, name: str) -> bool:
         """Whether a marker that another process left in the home is seen from here."""
         try:
+            if isinstance(self.home, ObjectPath):
+                self.home.check()  # which gives up sooner
             return (self.home / name).is_file()
-        except OSError:  # an object store that this machine can't use
+        except (OSError, InputError):  # an object store that this machine can't use
             return False
 
     def remove_marker(self, name: str) -> None:

@@ -1,12 +1,13 @@
 """Optuna's journal as numbered files of lines, for places where nothing can be appended to a file."""
 
+import contextlib
 import json
 from collections.abc import Iterable
 from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend
 
-from hpstudy.record import Location, files_in, write_atomically
+from hpstudy.record import Location, files_in, remove_file, write_atomically
 
 SEGMENT_BYTES = 64 * 2**10
 
@@ -14,23 +15,27 @@ SEGMENT_BYTES = 64 * 2**10
 class SegmentedJournal(BaseJournalBackend):
     """Appends by writing the last, small segment again; a full one is never touched any more.
 
-    For one writer, which the study's lock admits; the segments are read
-    once, and then known.
+    Each driver writes a generation of its own, which begins with all that it found, and the newest generation is the
+    journal: whatever a driver still writes that was taken over while it was out of touch goes into an older one, which
+    nobody reads any more.
 
     Args:
-        place: The folder of the segments `000001.jsonl`, `000002.jsonl`, …
+        place: The folder of the segments `0001-000001.jsonl`, `0001-000002.jsonl`, …: generation and number.
         segment_bytes: Size from which on a segment is full.
     """
 
     def __init__(self, place: Location, *, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._place = place
         self._segment_bytes = segment_bytes
-        segments = [path for path in files_in(place) if path.name.endswith(".jsonl")]
-        texts = [path.read_bytes() for path in segments]
-        self._unkept: list[bytes] = []
+        self._found = [path for path in files_in(place) if path.name.endswith(".jsonl")]
+        newest = max(map(_generation, self._found), default=0)
+        texts = [path.read_bytes() for path in self._found if _generation(path) == newest]
         self._lines = [line for text in texts for line in text.splitlines()]
-        self._number = int(segments[-1].name.removesuffix(".jsonl")) if segments else 1
-        self._last = texts[-1] if texts else b""
+        self._unkept = list(self._lines)
+        self._changed = False
+        self._own = newest + 1
+        self._number = 1
+        self._last = b""
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
         """All logs from that number on."""
@@ -42,6 +47,7 @@ class SegmentedJournal(BaseJournalBackend):
         lines = [json.dumps(log, separators=(",", ":")).encode() for log in logs]
         self._lines += lines
         self._unkept += lines
+        self._changed = self._changed or bool(lines)
 
     def flush(self) -> None:
         """Keeps what was added since the last time, in one write.
@@ -49,13 +55,20 @@ class SegmentedJournal(BaseJournalBackend):
         Raises:
             OSError: the store is away; what was kept is as it was.
         """
-        if not self._unkept:
+        if not self._changed:
             return
         full = len(self._last) >= self._segment_bytes
         number, begun = (self._number + 1, b"") if full else (self._number, self._last)
         content = begun + b"".join(line + b"\n" for line in self._unkept)
-        write_atomically(self._place / f"{number:06d}.jsonl", lambda path: path.write_bytes(content))
+        write_atomically(self._place / f"{self._own:04d}-{number:06d}.jsonl", lambda path: path.write_bytes(content))
         self._number, self._last = number, content
-        self._unkept = []
+        self._unkept, self._changed = [], False
+        while self._found:
+            with contextlib.suppress(OSError):  # left behind, they are passed over
+                remove_file(self._found.pop())
 
     sync = flush
+
+
+def _generation(segment: Location) -> int:
+    return int(segment.name.partition("-")[0])

@@ -90,6 +90,19 @@ def test_a_holder_that_was_taken_over_knows_and_leaves_the_lease_to_the_other(pl
     assert left["owner"] == "other"
 
 
+def test_what_is_no_lease_is_taken_over_where_it_stands_still_and_ends_one_that_is_held(place: Location) -> None:
+    write_text(place, "[]\n")
+    with lease(place) as mine:
+        wait_until(lambda: mine.lost or _spoiled(place))
+    assert read_lease(place) == {"owner": "", "holder": "another process", "count": "no lease\n"}
+
+
+def _spoiled(place: Location) -> bool:
+    if place.read_text(encoding="utf-8") != "no lease\n":
+        write_text(place, "no lease\n")
+    return False
+
+
 def _other_again(place: Location) -> bool:
     seen = read_lease(place)
     if seen is None or seen["owner"] != "other":

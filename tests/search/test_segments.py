@@ -21,10 +21,33 @@ def test_logs_are_read_back_in_order_over_many_segments(any_home: str) -> None:
     again.append_logs([{"op": 30}])
     again.flush()
     assert [log["op"] for log in again.read_logs(27)] == [27, 28, 29, 30]
+    assert [path.name for path in files_in(place)] == ["0002-000001.jsonl"], "a generation begins with what was there"
+    for i in range(31, 51):
+        again.append_logs([{"op": i, "text": "θ" * 5}])
+        again.flush()
     segments = files_in(place)
-    assert [path.name for path in segments] == [f"{i + 1:06d}.jsonl" for i in range(len(segments))]
+    assert [path.name for path in segments] == [f"0002-{i + 1:06d}.jsonl" for i in range(len(segments))]
     assert len(segments) > 3
-    assert all(200 <= len(path.read_bytes()) < 400 for path in segments[:-1]), "each is rolled over once it is full"
+    assert all(200 <= len(path.read_bytes()) < 400 for path in segments[1:-1]), "each is rolled over once it is full"
+    assert [log["op"] for log in SegmentedJournal(place).read_logs(0)] == list(range(51))
+
+
+def test_what_a_driver_writes_that_was_taken_over_changes_nothing(any_home: str) -> None:
+    place = place_of(any_home) / "journal"
+    cut_off = SegmentedJournal(place, segment_bytes=50)
+    cut_off.append_logs([{"op": 1}])
+    cut_off.flush()
+    successor = SegmentedJournal(place)
+    successor.append_logs([{"op": 2}])
+    successor.flush()
+    for late in (98, 99):
+        cut_off.append_logs([{"op": late, "text": "x" * 60}])
+        cut_off.flush()
+    assert len(files_in(place)) > 1, "the late entries are there"
+    assert [log["op"] for log in SegmentedJournal(place).read_logs(0)] == [1, 2]
+    successor.append_logs([{"op": 3}])
+    successor.flush()
+    assert [log["op"] for log in SegmentedJournal(place).read_logs(0)] == [1, 2, 3]
 
 
 def test_a_failed_write_loses_nothing(any_home: str, monkeypatch: pytest.MonkeyPatch) -> None:
