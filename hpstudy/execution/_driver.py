@@ -24,6 +24,9 @@ from hpstudy.tracking import Tracker
 LEAST_S_BETWEEN_EPOCHS = 0.2
 """Seconds within which not every epoch of every trial is shown; that a trial begins or ends always is."""
 
+GATHERED_AT_ONCE = 250
+"""Trials after which their results are gathered into one table, from which a large study is read again in a moment."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOutcome:
@@ -106,6 +109,7 @@ class _Session:
         self._observe = observe
         self._keeper = ProgressKeeper()
         self._shown = 0.0
+        self._finished = 0
         tracker.start()
         folder.sweep()
         for result in before:
@@ -149,6 +153,9 @@ class _Session:
     def trial_finished(self, order: TrialOrder, result: TrialResult) -> None:
         """Called when a trial's result is in the record."""
         self._keeper.finished(result)
+        self._finished += 1
+        if self._finished % GATHERED_AT_ONCE == 0:
+            self._folder.write_trials()
         self._tracker.trial_finished(result.as_row(), self._load)
         self._show()
 

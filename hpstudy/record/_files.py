@@ -123,6 +123,16 @@ def files_in(folder: Location) -> list[Location]:
     return sorted(found, key=lambda path: path.name)
 
 
+def modified_times(folder: Location) -> dict[str, float]:
+    """The files directly in a folder and when each was written, in seconds; none where it doesn't exist."""
+    if isinstance(folder, ObjectPath):
+        return folder.modified_times()
+    if not folder.is_dir():
+        return {}
+    with os.scandir(folder) as entries:
+        return {entry.name: entry.stat().st_mtime for entry in entries if entry.is_file()}
+
+
 def remove_file(path: Location) -> None:
     """Drops a file, if it is there."""
     if isinstance(path, ObjectPath):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow as pa
 from hpstudy.exceptions import InputError, StudyConflictError
 from hpstudy.record._files import (
     Location,
+    modified_times,
     place_of,
     read_table,
     read_tables,
@@ -168,11 +170,12 @@ class StudyFolder:
         return sorted(path.name.removesuffix(".parquet") for path in found if path.name.endswith(".parquet"))
 
     def results(self) -> list[TrialResult]:
-        """The outcomes of all finished trials, sorted by id; of an object store many are read at a time."""
-        return [TrialResult.from_row(table.to_pylist()[0]) for table in self._result_tables()]
+        """The outcomes of all finished trials, sorted by id."""
+        return [TrialResult.from_row(row) for row in self._results().to_pylist()]
 
     def write_trials(self) -> Location:
-        """Writes `trials.parquet` from the results of all finished trials."""
+        """Writes `trials.parquet` from the results of all finished trials; done now and then, it spares later readers
+        of a large study the files of the single trials."""
         return write_table(self.path / "trials.parquet", self._results())
 
     def trials(self) -> pd.DataFrame:
@@ -181,11 +184,18 @@ class StudyFolder:
         return frame
 
     def _results(self) -> pa.Table:
-        rows = self._result_tables()
-        return pa.concat_tables(rows, promote_options="default") if rows else TrialResult.no_rows()
-
-    def _result_tables(self) -> list[pa.Table]:
-        return read_tables(self._result_path(trial_id) for trial_id in self.finished_trials())
+        """All finished trials: as `trials.parquet` has them and, where a result is newer, from its own file."""
+        gathered, rest = TrialResult.no_rows(), modified_times(self.path / "results")
+        written = modified_times(self.path).get("trials.parquet", -math.inf)
+        if written > -math.inf:
+            table = read_table(self.path / "trials.parquet")
+            rows = table["trial_id"].to_pylist()
+            current = [rest.get(f"{trial_id}.parquet", math.inf) < written for trial_id in rows]
+            gathered = table.filter(pa.array(current, pa.bool_()))
+            for trial_id in gathered["trial_id"].to_pylist():
+                del rest[f"{trial_id}.parquet"]
+        single = read_tables(self.path / "results" / name for name in sorted(rest) if name.endswith(".parquet"))
+        return TrialResult.in_order(pa.concat_tables([gathered, *single], promote_options="default"))
 
     def trajectory(self, trial_id: str) -> pd.DataFrame:
         """The per-step record of a finished trial; empty if it ended before its first step was kept."""

@@ -144,6 +144,12 @@ class ObjectPath:
         """The objects directly below this name, sorted."""
         return sorted(self._listed(recursive=False, folders=False), key=lambda path: path.parts)
 
+    def modified_times(self) -> dict[str, float]:
+        """The objects directly below this name and when each was written, in seconds."""
+        from pyarrow.fs import FileType
+
+        return {info.base_name: info.mtime_ns / 1e9 for info in self._infos() if info.type == FileType.File}
+
     def folders(self) -> list["ObjectPath"]:
         """The names directly below this one that have objects below them, sorted."""
         return sorted(self._listed(recursive=False, folders=True), key=lambda path: path.parts)
@@ -204,12 +210,17 @@ class ObjectPath:
         return other
 
     def _listed(self, *, recursive: bool, folders: bool) -> list["ObjectPath"]:
-        from pyarrow.fs import FileSelector, FileType
+        from pyarrow.fs import FileType
+
+        wanted = FileType.Directory if folders else FileType.File
+        found = self._infos(recursive=recursive)
+        return [self._at(info.path.split("/")[1:]) for info in found if info.type == wanted]
+
+    def _infos(self, *, recursive: bool = False) -> list[Any]:
+        from pyarrow.fs import FileSelector
 
         selector = FileSelector(self._key, allow_not_found=True, recursive=recursive)
-        wanted = FileType.Directory if folders else FileType.File
-        found = self._ask(lambda store: store.get_file_info(selector))
-        return [self._at(info.path.split("/")[1:]) for info in found if info.type == wanted]
+        return list(self._ask(lambda store: store.get_file_info(selector)))
 
     def _ask(self, act: Callable[[Any], _T], patience_s: float = _PATIENCE_S) -> _T:
         """What the store answers, asked again with growing pauses while it is away.

@@ -89,6 +89,15 @@ class TrialResult:
         return pa.schema(list(cls._own_types().items())).empty_table()
 
     @classmethod
+    def in_order(cls, table: pa.Table) -> pa.Table:
+        """Many trials' rows sorted by id; the columns that every trial has, then the groups, each by its names."""
+        own = list(cls._own_types())
+        grouped = sorted(
+            set(table.column_names) - set(own), key=lambda name: (_FLOAT_GROUPS.index(name.split("/")[0]), name)
+        )
+        return table.select([*own, *grouped]).sort_by("trial_id")
+
+    @classmethod
     def _own_types(cls) -> dict[str, pa.DataType]:
         types: dict[object, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64()}
         return {entry.name: types[entry.type] for entry in fields(cls) if entry.type in types}

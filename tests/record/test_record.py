@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,11 @@ from hpstudy.record import (
     StudyFolder,
     TrialResult,
     files_in,
+    remove_file,
     studies_in,
     write_atomically,
 )
+from hpstudy.record._files import modified_times, read_tables, write_text
 
 
 def make_result(trial_id: str = "cosface.default.search.s0.000", **changes: object) -> TrialResult:
@@ -97,6 +100,43 @@ def test_trials_of_different_arms_share_one_table(folder: StudyFolder) -> None:
     pd.testing.assert_frame_equal(pd.read_parquet(written), trials)
     folder.drop_copies()
     assert written.exists() == isinstance(folder.path, Path)
+
+
+def test_the_table_of_many_spares_reading_each_and_is_never_out_of_date(
+    any_home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = StudyFolder(any_home, "toy")
+    ids = [f"cosface.default.search.s0.{number:03d}" for number in range(4)]
+    for trial_id in ids[:3]:
+        folder.finish_trial(make_result(trial_id))
+    outdate(folder)
+    folder.write_trials()
+    folder.finish_trial(make_result(ids[3], groups={"param/s": 9.0, "val/other": 0.5}))
+    # Somebody has a trial run again.
+    remove_file(folder.path / "results" / f"{ids[1]}.parquet")
+    assert list(folder.trials()["trial_id"]) == [ids[0], ids[2], ids[3]]
+    folder.finish_trial(make_result(ids[1], objective=0.25))
+    singly: list[str] = []
+    whole = read_tables
+    monkeypatch.setattr(
+        "hpstudy.record._folder.read_tables", lambda paths: whole(singly.append(path.name) or path for path in paths)
+    )
+    gathered = folder.trials()
+    assert singly == [f"{ids[1]}.parquet", f"{ids[3]}.parquet"]
+    assert gathered.set_index("trial_id")["objective"][ids[1]] == 0.25
+    assert list(map(str, folder.results())) == [str(folder.result(trial_id)) for trial_id in ids]
+    remove_file(folder.path / "trials.parquet")
+    pd.testing.assert_frame_equal(folder.trials(), gathered)
+
+
+def outdate(folder: StudyFolder) -> None:
+    """Lets the clock of the store, which may know seconds alone, go on past the results."""
+    newest = max(modified_times(folder.path / "results").values())
+    deadline = time.monotonic() + 10
+    while modified_times(folder.path).get("clock", 0.0) <= newest:
+        assert time.monotonic() < deadline
+        write_text(folder.path / "clock", "")
+        time.sleep(0.05)
 
 
 def test_before_the_first_trial_the_table_has_the_columns_of_every_trial(folder: StudyFolder) -> None:
