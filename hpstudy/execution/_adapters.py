@@ -11,8 +11,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from hpstudy.execution._order import TrialOrder
-from hpstudy.execution._pulse import Loss, Watch
 from hpstudy.execution._trainable import failed_result
+from hpstudy.execution._watch import Loss, Watch
 from hpstudy.record import StudyFolder, TrialRequest, TrialResult
 from hpstudy.search import Decision, Planner
 

@@ -19,8 +19,8 @@ from hpstudy.execution._adapters import (
     trial_name,
 )
 from hpstudy.execution._capacity import placement
-from hpstudy.execution._pulse import Watch
 from hpstudy.execution._trainable import TrialWorker
+from hpstudy.execution._watch import Watch
 from hpstudy.record import StudyFolder
 from hpstudy.search import Planner
 from hpstudy.spec import ResourcesSpec
