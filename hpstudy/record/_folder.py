@@ -173,14 +173,15 @@ class StudyFolder:
 
     def write_trials(self) -> Location:
         """Writes `trials.parquet` from the results of all finished trials."""
-        return write_table(self.path / "trials.parquet", self._results())
+        return write_table(self.path / "trials.parquet", self.trials_table())
 
     def trials(self) -> pd.DataFrame:
         """One row a finished trial, sorted by id; while there is none, no row but the columns that every trial has."""
-        frame: pd.DataFrame = self._results().to_pandas()
+        frame: pd.DataFrame = self.trials_table().to_pandas()
         return frame
 
-    def _results(self) -> pa.Table:
+    def trials_table(self) -> pa.Table:
+        """`trials` as an Arrow table."""
         rows = self._result_tables()
         return pa.concat_tables(rows, promote_options="default") if rows else TrialResult.no_rows()
 
