@@ -1,17 +1,18 @@
 """The record as an Optuna storage: one Optuna study a search, for optuna-dashboard and Optuna's own plots."""
 
+import errno
 import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
 
 from hpstudy.record import StudyFolder, TrialResult, frames_of, write_atomically
+from hpstudy.search._bulk import add_trials
 from hpstudy.search._exported_trials import Course, ExportedLane, shown_values
 from hpstudy.search._lanes import directions_of
 from hpstudy.spec import Study
@@ -51,9 +52,13 @@ def write_optuna_storage(folder: StudyFolder, study: Study, path: Path) -> Expor
     # In memory first: in a file every trial would be flushed to the disk.
     with closing(sqlite3.connect(":memory:")) as connection:
         storage = RDBStorage("sqlite://", engine_kwargs={"creator": lambda: connection})
+        first_id = 1
         for lane in lanes:
             confirming = chosen.get((lane.condition, lane.arm.name, lane.search_seed))
-            _add(storage, lane, courses, confirming.confirmed() if confirming and confirming is not lane else {})
+            told = confirming.confirmed() if confirming and confirming is not lane else {}
+            trials = lane.trials(courses, told)
+            add_trials(storage, _make_study(storage, lane), trials, first_id=first_id)
+            first_id += len(trials)
         storage.remove_session()
         write_atomically(path, lambda temporary: _save(connection, temporary))
         storage.engine.dispose()
@@ -92,18 +97,20 @@ def _lanes(study: Study, results: Sequence[TrialResult]) -> Iterator[ExportedLan
                 )
 
 
-def _add(
-    storage: RDBStorage, lane: ExportedLane, courses: Mapping[str, Course], chosen: Mapping[str, Any]
-) -> None:
+def _make_study(storage: RDBStorage, lane: ExportedLane) -> int:
     made = optuna.create_study(storage=storage, study_name=lane.name, directions=directions_of(lane.shown))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         made.set_metric_names(list(lane.shown))
     for name, value in lane.attributes().items():
         made.set_user_attr(name, value)
-    made.add_trials(lane.trials(courses, chosen))
+    study_id: int = made._study_id
+    return study_id
 
 
 def _save(connection: sqlite3.Connection, path: Path) -> None:
-    with closing(sqlite3.connect(path)) as file:
-        connection.backup(file)
+    try:
+        with closing(sqlite3.connect(path)) as file:
+            connection.backup(file)
+    except sqlite3.OperationalError as error:  # its folder was there, so the disk is what is left to blame
+        raise OSError(errno.ENOSPC, str(error), str(path)) from error

@@ -66,7 +66,7 @@ class ExportedLane:
             "SHA-256 of the study file": self.study.sha256,
         }
 
-    def trials(self, courses: Mapping[str, Course], chosen: Mapping[str, Any]) -> list[FrozenTrial]:
+    def trials(self, courses: Mapping[str, Course], chosen: dict[str, Any]) -> list[FrozenTrial]:
         """Its trials; where those of a search are numbered, a trial that has not ended leaves a place that waits.
 
         Args:
@@ -101,7 +101,9 @@ class ExportedLane:
 
     def _best(self) -> TrialResult | None:
         objectives = self.study.spec.search.objectives
-        completed = [(told_values(objectives, result), result) for result in self.results if result.status == "completed"]
+        completed = [
+            (told_values(objectives, result), result) for result in self.results if result.status == "completed"
+        ]
         sound = [(values, result) for values, result in completed if all(map(math.isfinite, values))]
         return max(sound, key=lambda each: merit(objectives, each[0], each[1].number))[1] if sound else None
 
@@ -200,9 +202,7 @@ def _as_drawn(value: float, distribution: BaseDistribution) -> float:
 
 def _finite(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Without numbers that JSON doesn't know."""
-    return {
-        name: value for name, value in attributes.items() if not isinstance(value, float) or math.isfinite(value)
-    }
+    return {name: value for name, value in attributes.items() if not isinstance(value, float) or math.isfinite(value)}
 
 
 def _times(result: TrialResult) -> tuple[datetime, datetime]:
