@@ -4,6 +4,7 @@ The record is the truth of a study; everything else (Optuna's journal, MLflow, t
 """
 
 from hpstudy.record._files import Location, files_in, place_of, remove_file, upload_folder, write_atomically
+from hpstudy.record._flat import TABLES, frames_of, write_flat_table
 from hpstudy.record._folder import StudyFolder, studies_in
 from hpstudy.record._lease import Lease
 from hpstudy.record._lock import StudyLock, lock_holder
@@ -15,6 +16,7 @@ from hpstudy.record._workplace import workplace
 
 __all__ = [
     "STATUSES",
+    "TABLES",
     "TRAJECTORY_COLUMNS",
     "AttemptWriter",
     "Lease",
@@ -25,6 +27,7 @@ __all__ = [
     "TrialRequest",
     "TrialResult",
     "files_in",
+    "frames_of",
     "lock_holder",
     "place_of",
     "remove_file",
@@ -32,4 +35,5 @@ __all__ = [
     "upload_folder",
     "workplace",
     "write_atomically",
+    "write_flat_table",
 ]

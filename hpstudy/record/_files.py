@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -84,20 +84,24 @@ def write_text(path: _AnyLocation, text: str) -> _AnyLocation:
 
 def write_table(path: _AnyLocation, table: pa.Table) -> _AnyLocation:
     """Writes a Parquet file atomically, marked with the version of hpstudy's schemas."""
-    metadata = {**(table.schema.metadata or {}), _VERSION_KEY: SCHEMA_VERSION.encode()}
-    marked = table.replace_schema_metadata(metadata)
+    marked = table.replace_schema_metadata(versioned(table.schema).metadata)
     return write_atomically(path, lambda temporary: pq.write_table(marked, temporary, compression="zstd"))
 
 
-def read_table(path: Location) -> pa.Table:
-    """Reads one Parquet file of the record.
+def versioned(schema: pa.Schema) -> pa.Schema:
+    """A schema marked with the version of hpstudy's schemas."""
+    return schema.with_metadata({**(schema.metadata or {}), _VERSION_KEY: SCHEMA_VERSION.encode()})
+
+
+def read_table(path: Location, columns: Sequence[str] | None = None) -> pa.Table:
+    """Reads one Parquet file of the record, of it only the columns named if any are.
 
     Raises:
         ValueError: the file was written by a version of hpstudy whose schemas this one does not know.
     """
     # A ParquetFile, not pq.read_table: the latter reads `arm=x` in a path as a partition column.
     with pq.ParquetFile(path if isinstance(path, Path) else pa.BufferReader(path.read_bytes())) as file:
-        table = file.read()
+        table = file.read(columns=columns)
     version = (table.schema.metadata or {}).get(_VERSION_KEY, b"").decode()
     if version != SCHEMA_VERSION:
         raise ValueError(
@@ -107,12 +111,12 @@ def read_table(path: Location) -> pa.Table:
     return table
 
 
-def read_tables(paths: Iterable[Location]) -> list[pa.Table]:
-    """Reads many Parquet files, in order; those of an object store several at a time."""
+def read_tables(paths: Iterable[Location], columns: Sequence[str] | None = None) -> list[pa.Table]:
+    """Reads many Parquet files as `read_table` does, in order; those of an object store several at a time."""
     asked = list(paths)
     if all(isinstance(path, Path) for path in asked):
-        return [read_table(path) for path in asked]
-    return read_many(asked, read_table)
+        return [read_table(path, columns) for path in asked]
+    return read_many(asked, lambda path: read_table(path, columns))
 
 
 def files_in(folder: Location) -> list[Location]:

@@ -171,20 +171,20 @@ class StudyFolder:
 
     def results(self) -> list[TrialResult]:
         """The outcomes of all finished trials, sorted by id."""
-        return [TrialResult.from_row(row) for row in self._results().to_pylist()]
+        return [TrialResult.from_row(row) for row in self.trials_table().to_pylist()]
 
     def write_trials(self) -> Location:
         """Writes `trials.parquet` from the results of all finished trials; done now and then, it spares later readers
         of a large study the files of the single trials."""
-        return write_table(self.path / "trials.parquet", self._results())
+        return write_table(self.path / "trials.parquet", self.trials_table())
 
     def trials(self) -> pd.DataFrame:
         """One row a finished trial, sorted by id; while there is none, no row but the columns that every trial has."""
-        frame: pd.DataFrame = self._results().to_pandas()
+        frame: pd.DataFrame = self.trials_table().to_pandas()
         return frame
 
-    def _results(self) -> pa.Table:
-        """All finished trials: as `trials.parquet` has them and, where a result is newer, from its own file."""
+    def trials_table(self) -> pa.Table:
+        """`trials` as an Arrow table: the rows of `trials.parquet` and, where a result is newer, its own file."""
         gathered, rest = TrialResult.no_rows(), modified_times(self.path / "results")
         written = modified_times(self.path).get("trials.parquet", -math.inf)
         if written > -math.inf:

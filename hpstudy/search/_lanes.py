@@ -11,7 +11,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpstudy.record import TrialRequest
 from hpstudy.search._early_stopping import EarlyStopping, NoStopping, make_early_stopping
-from hpstudy.search._samplers import BLIND_TO_PRUNED, forget_draw, make_distributions, make_sampler
+from hpstudy.search._samplers import (
+    BLIND_TO_PRUNED,
+    forget_draw,
+    grid_distributions,
+    make_distributions,
+    make_sampler,
+)
 from hpstudy.seeds import derive_seed
 from hpstudy.spec import SearchRange, SearchSpec, chance_of, is_cost
 
@@ -87,12 +93,12 @@ class SearchLane:
         self._study = optuna.create_study(
             storage=storage,
             study_name=self._name,
-            directions=["minimize" if is_cost(name) else "maximize" for name in spec.objectives],
+            directions=directions_of(spec.objectives),
             load_if_exists=True,
             pruner=optuna.pruners.NopPruner(),
         )
         if grid:
-            self._distributions = _grid_distributions(grid)
+            self._distributions = grid_distributions(grid)
             enqueued = [(point, "grid") for point in grid]
         else:
             self._distributions = make_distributions(space)
@@ -217,7 +223,7 @@ class SearchLane:
         """
         trial = self._live.pop(number)
         trial.set_user_attr("status", outcome.status)
-        values = self._values(outcome)
+        values = told_values(self._objectives, outcome)
         # One that a killed driver left may have it; GP-based samplers want it of every trial.
         if len(values) > 1 and not self._trials()[number].constraints:
             trial.set_constraint("diverged", 1.0 if outcome.status == "diverged" else -1.0)
@@ -227,15 +233,6 @@ class SearchLane:
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
             self._study.tell(trial, values)
-
-    def _values(self, outcome: Outcome) -> list[float]:
-        """What a trial came to in each objective; a metric that it lacks is at chance."""
-        others = self._objectives[1:]
-        groups = outcome.groups if others else {}
-        return [
-            outcome.objective,
-            *(groups.get(name, math.nan if is_cost(name) else chance_of(name)) for name in others),
-        ]
 
     def chosen(self) -> TrialRequest | None:
         """The point with the highest primary objective among trials that ran their whole budget, or None.
@@ -258,15 +255,32 @@ class SearchLane:
         ]
         if not completed:
             return None
-        signs = [-1.0 if is_cost(name) else 1.0 for name in self._objectives]
-        best = max(
-            completed,
-            key=lambda trial: (*(s * value for s, value in zip(signs, trial.values, strict=True)), -trial.number),
-        )
+        best = max(completed, key=lambda trial: merit(self._objectives, trial.values, trial.number))
         return self._request_of(best.number, best.params, best.user_attrs)
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
+
+
+def directions_of(objectives: Sequence[str]) -> list[str]:
+    """Which way each objective is better, in Optuna's words."""
+    return ["minimize" if is_cost(name) else "maximize" for name in objectives]
+
+
+def told_values(objectives: Sequence[str], outcome: Outcome) -> list[float]:
+    """What a trial came to in each objective; a metric that it lacks is at chance."""
+    others = objectives[1:]
+    groups = outcome.groups if others else {}
+    return [
+        outcome.objective,
+        *(groups.get(name, math.nan if is_cost(name) else chance_of(name)) for name in others),
+    ]
+
+
+def merit(objectives: Sequence[str], values: Sequence[float], number: int) -> tuple[float, ...]:
+    """What a search chooses its point by, the highest: the primary objective, then the others, then the earlier."""
+    better = [-value if is_cost(name) else value for name, value in zip(objectives, values, strict=True)]
+    return (*better, -number)
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> float:
@@ -279,7 +293,3 @@ def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> 
             value: float = trial.suggest_categorical(name, choices)
             return value
     raise AssertionError(f"no such distribution is made here: {distribution}")
-
-
-def _grid_distributions(grid: Sequence[Mapping[str, float]]) -> dict[str, BaseDistribution]:
-    return {name: CategoricalDistribution(sorted({point[name] for point in grid})) for name in grid[0]}

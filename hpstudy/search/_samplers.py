@@ -1,7 +1,7 @@
 """Optuna's samplers and distributions from the words of a study file."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -97,6 +97,11 @@ def forget_draw(study: optuna.Study, trial: FrozenTrial) -> None:
 def make_distributions(space: Mapping[str, SearchRange]) -> dict[str, BaseDistribution]:
     """Optuna's distribution of each searched parameter."""
     return {name: _distribution(entry) for name, entry in space.items()}
+
+
+def grid_distributions(grid: Sequence[Mapping[str, float]]) -> dict[str, BaseDistribution]:
+    """Optuna's distribution of each name of an arm's own grid: the values that it lists."""
+    return {name: CategoricalDistribution(sorted({point[name] for point in grid})) for name in grid[0]}
 
 
 def _distribution(entry: SearchRange) -> BaseDistribution:

@@ -35,6 +35,7 @@ COMMANDS = [
     "plan",
     "schema",
     "report",
+    "record",
     "ui",
     "losses",
     "bounds",
@@ -68,6 +69,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
         (("status", "nothing"), "there is no study 'nothing'"),
         (("resume", "nothing"), "there is no study 'nothing'"),
         (("report", "nothing"), "there is no study 'nothing'"),
+        (("record", "nothing"), "there is no study 'nothing'"),
         (("ui", "nothing"), "there is no study 'nothing'"),
         (("run", "missing.yaml"), "missing.yaml"),
         (("losses", "cosfase"), "cosface"),
@@ -75,9 +77,8 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     ],
 )
 def test_bad_input_is_one_message_and_exit_code_2(words: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    done = hpstudy(
-        *words, *(("--home", str(tmp_path)) if words[0] in ("status", "resume", "report", "run", "ui") else ())
-    )
+    of_a_home = ("status", "resume", "report", "record", "run", "ui")
+    done = hpstudy(*words, *(("--home", str(tmp_path)) if words[0] in of_a_home else ()))
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
