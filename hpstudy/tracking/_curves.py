@@ -1,6 +1,6 @@
 """The curves of one trial as MLflow metrics: rows of the record in, metrics and remarks out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,9 +38,9 @@ class TrialCurves:
             self._add(name, steps, values, max_points)
         for name, steps, values in _epoch_curves(epochs):
             self._add(name, steps, values, max(max_points, len(values)))
-        shown = {metric.key for metric in self.metrics}
+        last = {metric.key: metric.value for metric in self.metrics}
         for name, value in end_metrics(row):
-            if name not in shown:
+            if name not in last and not _repeats(name, value, last, row):
                 self._add(name, np.array([self._last_step]), np.array([value]), max_points)
 
     def _add(self, name: str, steps: NDArray[np.int64], values: NDArray[np.float64], max_points: int) -> None:
@@ -57,6 +57,15 @@ class TrialCurves:
             Metric(name, value, int(time), step)
             for value, time, step in zip(values[kept].tolist(), times.tolist(), steps[kept].tolist(), strict=True)
         ]
+
+
+def _repeats(name: str, value: float, last: Mapping[str, float], row: Row) -> bool:
+    """Whether an end metric says again what stands beside it: each would be one more chart on every page."""
+    if name == "geometry/final_s":
+        return last.get("train/s") == value
+    if name == "geometry/train_loss_balanced":
+        return row.get("geometry/train_loss") == value
+    return name == "cost/gpu_s" and value == 0.0
 
 
 def _step_curves(trajectory: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.float64]]]:

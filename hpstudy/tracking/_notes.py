@@ -15,16 +15,17 @@ _SCHEME = re.compile(r"(?i)\b(https?|ftp|mailto|www)(:|\.)")
 
 def escaped(text: object) -> str:
     """Text from data for a note: one line, and no character of it is markup, HTML or a link."""
-    line = " ".join(str(text).split())
+    line = _MARKUP.sub(lambda found: "\\" + found[0], " ".join(str(text).split()))
     line = "".join(_ENTITIES.get(character, character) for character in line)
-    line = _SCHEME.sub(lambda found: f"{found[1]}{'&#58;' if found[2] == ':' else '&#46;'}", line)
-    return _MARKUP.sub(lambda found: "\\" + found[0], line)
+    return _SCHEME.sub(lambda found: f"{found[1]}{'&#58;' if found[2] == ':' else '&#46;'}", line)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; cells are Markdown, with text from data `escaped`."""
     lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    # MLflow draws columns without a gap, and cuts plain spaces off.
+    gap = {1: " | "}
+    return "\n".join(f"| {gap.get(number, '&emsp; | ').join(cells)} |" for number, cells in enumerate(lines))
 
 
 def fitted(blocks: Iterable[str], length: int = NOTE_LENGTH) -> str:

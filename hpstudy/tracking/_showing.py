@@ -30,7 +30,8 @@ def show(store: RunStore, run_id: str, page: Page) -> None:
         shown = [{"path": path, "type": "table"} for path in sorted(page.tables)]
         tags[SHOWN_TABLES] = json.dumps(shown)
     store.log(run_id, params={}, tags=tags)
-    store.log_summary(run_id, {name: float(value) for name, value in page.metrics.items() if math.isfinite(value)})
+    finite = {name: _rounded(value) for name, value in page.metrics.items() if math.isfinite(value)}
+    store.log_summary(run_id, finite)
     log_inputs(store, run_id, page.inputs)
 
 
@@ -52,13 +53,18 @@ def _dataset_input(data: DataInput) -> DatasetInput:
 
 
 def _as_json(table: pd.DataFrame) -> bytes:
-    """The form in which MLflow shows a table; numbers to six digits, which is what a reader can use."""
+    """The form in which MLflow shows a table."""
     rows = [[_cell(value) for value in row] for row in table.itertuples(index=False, name=None)]
     return json.dumps({"columns": list(table.columns), "data": rows}, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _rounded(value: float) -> float:
+    """Six digits: what a reader can use of a number that the record holds in full."""
+    return float(f"{value:.6g}")
 
 
 def _cell(value: Any) -> Any:
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else "" if math.isnan(value) else str(value)
+        return _rounded(value) if math.isfinite(value) else "" if math.isnan(value) else str(value)
     return value if isinstance(value, bool | int | str) else "" if pd.isna(value) else str(value)

@@ -18,8 +18,9 @@ from hpstudy.tracking import Page, escaped, fitted, table
 STATUSES = ("completed", "pruned", "diverged", "failed")
 _FIGURES = ("headline", "trajectories", "search", "map", "histograms", "price", "bounds")
 """Figures of the report that the study's page shows; of each kind all conditions."""
-_TRIAL_COLUMNS = ("trial_id", "arm", "condition", "phase", "search_seed", "number", "seed", "status", "cause", "s", "m")
-_TRIAL_RESULTS = ("objective", "epochs", "steps", "cost/wall_s", "cost/gpu_s")
+_TRIAL_COLUMNS = ("arm", "condition", "phase", "s", "m")
+_TRIAL_RESULTS = ("status", "cause", "objective")
+_TRIAL_REST = ("search_seed", "number", "seed", "epochs", "steps", "cost/wall_s", "cost/gpu_s", "trial_id")
 
 
 def closing_pages(study: Study, facts: ReportFacts, report: Path, sessions: Sequence[Session]) -> dict[str, Page]:
@@ -47,9 +48,10 @@ def _study_page(study: Study, evidence: Evidence, report: Path, sessions: Sequen
     data = data_inputs(study, sessions)
     note = fitted(
         [
-            f"**{escaped(found.question)}**",
-            f"**{escaped(found.headline)}** {escaped(found.paragraph.removeprefix(found.headline).strip())}",
+            # MLflow folds a long note: to its first line on the experiment, to the first few on a run.
+            f"**{escaped(found.question)}** {escaped(found.headline)}",
             _confirmed_table(confirmed, evidence.name, several=len(evidence.conditions) > 1),
+            escaped(found.paragraph.removeprefix(found.headline).strip()),
             "**Where things are.** *Artifacts* of this run: `report/report.pdf` is the report, `figures/` its figures, "
             "`tables/` the confirmed means and every trial, `study.yaml` the whole study file, `environment.txt` what "
             "it ran with. The runs below are the arms, with a page of their own each.",
@@ -64,7 +66,7 @@ def _study_page(study: Study, evidence: Evidence, report: Path, sessions: Sequen
     return Page(
         note=note,
         tags=origin_tags(sessions) | {"verdict": found.headline} | _winner(confirmed),
-        metrics=_counts(evidence.trials) | _costs(evidence.cost) | _best(confirmed),
+        metrics=_best(confirmed) | _counts(evidence.trials) | _costs(evidence.cost),
         tables=tables,
         content={"environment.txt": environment(sessions).encode()},
         files={"report": [report], "figures": _pictures(report.parent / "figures")},
@@ -168,15 +170,20 @@ def _winner(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _summary_table(summary: pd.DataFrame) -> pd.DataFrame:
-    columns = ["condition", "arm", "kind", "loss", "n", "mean", "low", "high", "std", "point", "search_best"]
-    return summary[[*columns, "confirm_objective", "searches", "diverged", "failed"]]
+    """What the reader wants first comes first: MLflow shows few columns at once."""
+    place = ["condition"] if summary["condition"].nunique() > 1 else []
+    columns = ["arm", *place, "mean", "low", "high", "point", "n", "std", "search_best", "confirm_objective"]
+    ranked = summary.sort_values("mean", ascending=False, kind="stable")
+    return ranked[[*columns, "searches", "diverged", "failed", "kind", "loss"]]
 
 
 def _trials_table(trials: pd.DataFrame) -> pd.DataFrame:
     """The trials with what was searched and what came of it, columns without a value left out."""
     searched = [c for c in trials if str(c).startswith("param/") and c not in ("param/s", "param/m")]
     judged = [c for c in trials if str(c).startswith(("val/", "test/"))]
-    columns = [c for c in (*_TRIAL_COLUMNS, *searched, *_TRIAL_RESULTS, *judged) if c in trials]
+    columns = [c for c in (*_TRIAL_COLUMNS, *searched, *_TRIAL_RESULTS, *judged, *_TRIAL_REST) if c in trials]
+    if trials["condition"].nunique() < 2:
+        columns.remove("condition")
     shown = trials[columns].replace("", pd.NA).dropna(axis="columns", how="all")
     return shown.rename(columns=lambda name: str(name).removeprefix("param/"))
 

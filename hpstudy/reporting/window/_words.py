@@ -39,7 +39,7 @@ def _range_text(entry: SearchRange) -> str:
     values = [value_text(value) for value in entry.values]
     if kind == "choice":
         return f"among {', '.join(values)}"
-    return f"from {values[0]} to {values[-1]} ({ {'log': 'logarithmic', 'int': 'whole numbers'}.get(kind, kind) })"
+    return f"from {values[0]} to {values[-1]} ({_KINDS[kind]})"
 
 
 def loss_words(arm: Arm) -> list[str]:
