@@ -12,6 +12,18 @@ from hpstudy.tracking._describe import end_metrics, is_given
 from hpstudy.tracking._protocol import Row
 from hpstudy.tracking._thinning import thin
 
+_FIRST = (
+    "objective$",
+    "test/",
+    "val/",
+    "train/theta_med_deg$",
+    "train/log_b_avg$",
+    "train/s$",
+    "train/loss$",
+    "train/",
+)
+"""Starts of names of metrics, `$` where a name ends."""
+
 
 class TrialCurves:
     """Every metric of one trial, and remarks on the values that are not finite.
@@ -42,6 +54,8 @@ class TrialCurves:
         for name, value in end_metrics(row):
             if name not in last and not _repeats(name, value, last, row):
                 self._add(name, np.array([self._last_step]), np.array([value]), max_points)
+        # MLflow lists metrics in the order in which they came.
+        self.metrics.sort(key=lambda metric: _place(metric.key))
 
     def _add(self, name: str, steps: NDArray[np.int64], values: NDArray[np.float64], max_points: int) -> None:
         finite = np.isfinite(values)
@@ -57,6 +71,11 @@ class TrialCurves:
             Metric(name, value, int(time), step)
             for value, time, step in zip(values[kept].tolist(), times.tolist(), steps[kept].tolist(), strict=True)
         ]
+
+
+def _place(name: str) -> int:
+    """The most telling first: what counts, then how the angle, B and the scale moved."""
+    return next((place for place, start in enumerate(_FIRST) if f"{name}$".startswith(start)), len(_FIRST))
 
 
 def _repeats(name: str, value: float, last: Mapping[str, float], row: Row) -> bool:

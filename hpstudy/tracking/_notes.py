@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from hpstudy.tracking._describe import as_text, is_given
+from hpstudy.tracking._describe import as_text, is_given, short
 from hpstudy.tracking._protocol import Row
 
 NOTE_LENGTH = 5000
@@ -40,7 +40,7 @@ def fitted(blocks: Iterable[str], length: int = NOTE_LENGTH) -> str:
 
 def trial_note(row: Row) -> str:
     """What a trial is, how it went, and where to look; the same text for the same row."""
-    values = [f"{name} = {as_text(row[name])}" for name in ("s", "m") if is_given(row.get(name))]
+    values = [f"{name} = {short(row[name])}" for name in ("s", "m") if is_given(row.get(name))]
     condition = "" if row["condition"] == "default" else f" in condition **{escaped(row['condition'])}**"
     what = (
         f"{_phase(row)} of arm **{escaped(row['arm'])}** (loss {escaped(row['loss'])}){condition}, "

@@ -43,6 +43,12 @@ def record(make_record: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
+def short_record(make_record: Callable[..., Any]) -> Any:
+    """Too few trials for a fitted surface, which takes a while."""
+    return make_record(arms=("cosface", "adacos-dynamic"), trials=3, confirm_seeds=2)
+
+
+@pytest.fixture
 def report(tmp_path: Path) -> Path:
     """A report whose figures are there already."""
     for name in ("headline-01.png", "trajectories-01.png", "trajectories-01.svg", "variance-01.png"):
@@ -131,19 +137,19 @@ def test_the_answer(record: Any, report: Path) -> None:
     assert all(len(page.note) <= NOTE_LENGTH for page in pages.values())
 
 
-def test_the_same_record_gives_the_same_pages(record: Any, report: Path) -> None:
+def test_the_same_record_gives_the_same_pages(short_record: Any, report: Path) -> None:
     def shown(page: Page) -> Any:
         tables = {name: table.to_csv() for name, table in page.tables.items()}
         return page.note, page.tags, str(page.metrics), page.content, tables
 
-    first, second = (closing_pages(study_of(), record.facts(), report, [SESSION]) for _ in range(2))
+    first, second = (closing_pages(study_of(), short_record.facts(), report, [SESSION]) for _ in range(2))
     assert {name: shown(page) for name, page in first.items()} == {name: shown(page) for name, page in second.items()}
 
 
-def test_hostile_text_stays_text(record: Any, report: Path) -> None:
+def test_hostile_text_stays_text(short_record: Any, report: Path) -> None:
     hostile = "<script>alert(1)</script> | [x](javascript:alert(1)) **won**"
     study = study_of(question=f"'{hostile}'")
-    pages = closing_pages(study, record.facts(question=hostile), report, [SESSION])
+    pages = closing_pages(study, short_record.facts(question=hostile), report, [SESSION])
     opening = opening_pages(study, [SESSION])
     for note in (*(page.note for page in pages.values()), opening.study.note, opening.arms["cosface"].note):
         assert "&lt;script&gt;" in note
@@ -154,7 +160,7 @@ def test_hostile_text_stays_text(record: Any, report: Path) -> None:
 
 def test_several_conditions_each_have_their_numbers(make_record: Callable[..., Any], report: Path) -> None:
     sizes = {"train-100": (100, 256), "train-300": (300, 256)}
-    record = make_record(arms=("cosface", "adacos-dynamic"), conditions=sizes)
+    record = make_record(arms=("cosface", "adacos-dynamic"), conditions=sizes, trials=3, confirm_seeds=2)
     study = study_of(conditions="conditions: {data.identities.train: [100, 300]}")
     pages = closing_pages(study, record.facts(), report, [])
     assert "| condition | arm |" in pages[""].note
