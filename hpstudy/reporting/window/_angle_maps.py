@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from hpstudy.reporting._style import MUTED, as_png, drawing, new_figure
@@ -50,4 +51,4 @@ def _map(axes: Axes, epochs: NDArray[np.float64], counts: NDArray[np.float64]) -
     axes.set_title(text, loc="right", color=_MEDIAN, fontweight="normal")
     axes.axhline(90, color=MUTED, lw=0.5, ls=":")
     axes.set_ylim(0, 180)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))

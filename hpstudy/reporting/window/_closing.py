@@ -1,6 +1,6 @@
 """What a study says of itself once it has an answer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from hpstudy.reporting.window._lineage import Session, data_inputs, environment,
 from hpstudy.reporting.window._words import HOW_TO_READ, loss_words, plan_words, searched_words
 from hpstudy.spec import Study
 from hpstudy.tracking import Page, escaped, fitted, table
+
+_Row = Mapping[Hashable, Any]
+"""One row of `confirm_summary`."""
 
 STATUSES = ("completed", "pruned", "diverged", "failed")
 _FIGURES = ("headline", "trajectories", "search", "map", "histograms", "price", "bounds")
@@ -100,7 +103,7 @@ def _arm_page(study: Study, evidence: Evidence, name: str, figures: Mapping[str,
     )
 
 
-def _confirmed_table(rows: Sequence[Mapping[str, Any]], name: MetricName, *, several: bool) -> str:
+def _confirmed_table(rows: Sequence[_Row], name: MetricName, *, several: bool) -> str:
     if not rows:
         return ""
     place = ["condition"] if several else []
@@ -140,7 +143,7 @@ def _costs(cost: pd.DataFrame) -> dict[str, float]:
     return {f"cost/{name}": float(cost[name].sum()) for name in ("wall_hours", "cpu_hours", "gpu_hours")}
 
 
-def _of_arm(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _of_arm(rows: Sequence[_Row]) -> dict[str, float]:
     """The confirmed mean, its interval and the chosen point, for each condition if there are several."""
     metrics: dict[str, float] = {}
     for row in rows:
@@ -151,7 +154,7 @@ def _of_arm(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return metrics
 
 
-def _first(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def _first(rows: Iterable[_Row]) -> _Row | None:
     """The row with the highest confirmed mean; None where several conditions have each their own."""
     counted = [row for row in rows if row["mean"] == row["mean"]]
     if len({row["condition"] for row in counted}) != 1:
@@ -159,12 +162,12 @@ def _first(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return max(counted, key=lambda row: float(row["mean"]))
 
 
-def _best(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _best(rows: Sequence[_Row]) -> dict[str, float]:
     row = _first(rows)
     return _of_arm([row]) if row else {}
 
 
-def _winner(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _winner(rows: Sequence[_Row]) -> dict[str, str]:
     row = _first(rows)
     return {"highest_mean": str(row["arm"])} if row else {}
 
