@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hpstudy.execution import Plan, Progress, RunOutcome
+    from hpstudy.reporting import ReportFacts
 
 
 def home_folder(given: Location | str | None = None) -> Location:
@@ -177,8 +179,10 @@ def plan(
 def run_session(study: Study, home: Location, observe: "Callable[[Progress], None]") -> "RunOutcome":
     """One driver's session on a study: trials, MLflow and, once all trials have ended, the report."""
     from hpstudy.execution import run_study
-    from hpstudy.tracking import BackgroundTracker, MlflowTracker
+    from hpstudy.reporting.window import closing_pages, draw_trial, opening_pages
+    from hpstudy.tracking import BackgroundTracker, MlflowTracker, Page
 
+    folder = StudyFolder(home, study.name)
     tracker = BackgroundTracker(
         MlflowTracker(
             workplace(home),
@@ -188,23 +192,22 @@ def run_session(study: Study, home: Location, observe: "Callable[[Progress], Non
             study.resolved_yaml,
             arms=[arm.name for arm in study.arms],
             max_points=160,
+            describe=lambda: opening_pages(study, folder.sessions()),
+            draw=draw_trial,
         )
     )
-    folder = StudyFolder(home, study.name)
     patience_s = 120.0
     try:
         outcome = run_study(study, home, tracker, observe=observe)
         if outcome.finished:
             results = open_results(study.name, home)
-            path = write_report(results)
-            summary = results.confirmed()
-            for arm, rows in summary.groupby("arm", sort=False):
-                tracker.arm_finished(str(arm), _summary_metrics(rows))
-            tracker.study_finished(
-                {"trials": float(len(results.trials))},
-                [path, *folder.local_files("trials.parquet")],
-                f"**{study.spec.question}**\n\n{results.verdict().paragraph}",
-            )
+            facts = _report_facts(results)
+            path = _written_report(results, facts)
+            pages = closing_pages(study, facts, path, folder.sessions())
+            whole = pages.pop("")
+            for arm in study.arms:
+                tracker.arm_finished(arm.name, pages.get(arm.name, Page()))
+            tracker.study_finished(replace(whole, files={**whole.files, "": folder.local_files("trials.parquet")}))
         else:
             tracker.interrupted()
     except BaseException:
@@ -225,14 +228,26 @@ def write_report(results: Results) -> Path:
     Raises:
         InputError: no trial has ended yet.
     """
-    from hpstudy.reporting import ReportFacts, build_report
-
     if results.trials.empty:
         raise InputError(f"study {results.study.name!r} has no finished trial yet: run it first")
+    return _written_report(results, _report_facts(results))
+
+
+def _written_report(results: Results, facts: "ReportFacts") -> Path:
+    from hpstudy.reporting import build_report
+
+    path = build_report(facts, results.folder.report)
+    results.folder.publish_report()
+    return path
+
+
+def _report_facts(results: Results) -> "ReportFacts":
+    from hpstudy.reporting import ReportFacts
+
     spec = results.study.spec
     sessions = results.folder.sessions()
     rungs, keep = stopping_rungs(spec.search.early_stopping, spec.training.epochs)
-    facts = ReportFacts(
+    return ReportFacts(
         name=spec.name,
         question=spec.question,
         resolved_yaml=results.study.resolved_yaml,
@@ -262,9 +277,6 @@ def write_report(results: Results) -> Path:
             "trials ran on": ", ".join(sorted(set(results.trials["device"]) - {""})),
         },
     )
-    path = build_report(facts, results.folder.report)
-    results.folder.publish_report()
-    return path
 
 
 def compare_studies(results: Sequence[Results], folder: Path) -> Path:
@@ -372,13 +384,3 @@ def _in_study_order(results: Results) -> "pd.DataFrame":
     order = {condition.id: place for place, condition in enumerate(results.study.conditions())}
     ranks = results.trials["condition"].map(order)
     return results.trials.loc[ranks.sort_values(kind="stable").index].reset_index(drop=True)
-
-
-def _summary_metrics(rows: "pd.DataFrame") -> dict[str, float]:
-    single = len(rows) == 1
-    metrics: dict[str, float] = {}
-    for _, row in rows.iterrows():
-        prefix = "confirm" if single else f"confirm/{row['condition']}"
-        for name in ("mean", "low", "high", "search_best"):
-            metrics[f"{prefix}/{name}"] = float(row[name])
-    return {name: value for name, value in metrics.items() if value == value}

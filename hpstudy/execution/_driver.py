@@ -71,7 +71,8 @@ def run_study(
                 folder.write_trials()
                 return session.outcome()
         datasets = folder.datasets
-        hashes = check_data(study, datasets)
+        looks = check_data(study, datasets)
+        hashes = {name: look.content_hash for name, look in looks.items()}
         data_facts = {f"data {name}": digest for name, digest in hashes.items()}
         check_arms(study, datasets)
         if begun:
@@ -83,9 +84,12 @@ def run_study(
                 held.enter_context(folder.lock)
                 _refuse_other_file(study, folder)
                 folder.begin(study.resolved_yaml)
-                session = _Session(study, folder, tracker, observe)
             facts = provenance(slots=capacity.slots, nodes=capacity.nodes)
-            folder.add_session({**facts, **data_facts})
+            folder.add_session(
+                {**facts, **data_facts, **{f"images {name}": look.images for name, look in looks.items()}}
+            )
+            if not begun:
+                session = _Session(study, folder, tracker, observe)
             session.execute(capacity)
         folder.write_trials()
         return session.outcome()

@@ -1,29 +1,38 @@
 """Whether a study's data and parts are fit, found out before anything starts."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from hpstudy.exceptions import InputError
 from hpstudy.spec import Condition, IntRange, Study
-from hpstudy.training import Objective, check_parts, load_trial_data
+from hpstudy.training import Objective, TrialData, check_parts, load_trial_data
 
 
-def check_data(study: Study, datasets: Path) -> dict[str, str]:
+class DataLook(NamedTuple):
+    """What was seen of the data of a condition."""
+
+    content_hash: str
+    images: str
+    """How many each split has, e.g. `288 train, 192 val, 240 test`; of source `free` its samples."""
+
+
+def check_data(study: Study, datasets: Path) -> dict[str, DataLook]:
     """Loads the data of every condition, so that a mistake shows before anything is written.
 
     Returns:
-        Content hash of the data of each condition.
+        What was seen of each condition's data.
 
     Raises:
         InputError: data are missing, or too few for the splits, the batch size or the objective's FAR.
     """
     problems: list[str] = []
-    hashes: dict[str, str] = {}
+    looks: dict[str, DataLook] = {}
     for condition in study.conditions():
         try:
             data = load_trial_data(condition.data, datasets, torch.device("cpu"))
-            hashes[condition.id] = data.content_hash
+            looks[condition.id] = DataLook(data.content_hash, _count_images(data))
             problems += _wrong_batches(study, condition, images=len(data.shown))
             objective = Objective.of(study.spec.search.objectives)
             for held_out in (data.val, data.test):
@@ -33,7 +42,14 @@ def check_data(study: Study, datasets: Path) -> dict[str, str]:
             problems.append(f"condition {condition.id}: {error}")
     if problems:
         raise InputError("\n".join(problems))
-    return hashes
+    return looks
+
+
+def _count_images(data: TrialData) -> str:
+    held_out = {"val": data.val, "test": data.test}
+    counts = {"train": len(data.train_labels)}
+    counts |= {name: len(split.labels) for name, split in held_out.items() if split is not None}
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _wrong_batches(study: Study, condition: Condition, *, images: int) -> list[str]:

@@ -120,7 +120,8 @@ def _look(study_yaml: str, home: str, marker: str) -> dict[str, Any]:
     sight: dict[str, Any] = {"host": socket.gethostname(), **_versions(), "sees": folder.sees_marker(marker)}
     if sight["sees"]:
         try:
-            sight["data"] = check_data(study, folder.datasets)
+            looks = check_data(study, folder.datasets)
+            sight["data"] = {condition: look.content_hash for condition, look in looks.items()}
         except InputError as error:
             sight["data_fault"] = str(error)
     return sight

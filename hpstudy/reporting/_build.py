@@ -67,8 +67,8 @@ SURVEY_SECTIONS = (
 def build_report(facts: ReportFacts, folder: Path) -> Path:
     """Writes `report.pdf` and everything it is made of into `folder`.
 
-    `folder/figures` holds each figure as SVG and PDF, `folder/tables` each table as CSV (every digit, and the numbers
-    behind figures) and LaTeX (as printed), `report.typ` and `report.json` the source, from which
+    `folder/figures` holds each figure as SVG, PDF and PNG, `folder/tables` each table as CSV (every digit, and the
+    numbers behind figures) and LaTeX (as printed), `report.typ` and `report.json` the source, from which
     `typst compile report.typ` makes the same PDF. Equal facts give equal bytes.
 
     Args:

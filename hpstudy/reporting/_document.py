@@ -8,18 +8,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hpstudy.reporting._latex import latex_table
-from hpstudy.reporting._style import save
+from hpstudy.reporting._style import as_png, save
 from hpstudy.reporting._tables import Table
 from hpstudy.reporting._typst import figure_as_pdf
 
-_ENDINGS = {"figures": ("svg", "pdf"), "tables": ("csv", "tex")}
+_ENDINGS = {"figures": ("svg", "pdf", "png"), "tables": ("csv", "tex")}
 
 
 class Document:
     """The registry of a report's figures and tables, and the facts that its sentences need.
 
-    A table is printed, and written as CSV and LaTeX; a figure is printed, and written as SVG and PDF; one call does
-    all of it, so that no form can lack what another has.
+    A table is printed, and written as CSV and LaTeX; a figure is printed, and written as SVG, PDF and PNG; one call
+    does all of it, so that no form can lack what another has.
 
     Args:
         folder: Figures and tables of an earlier report in it are removed.
@@ -56,7 +56,7 @@ class Document:
         self._tables[name] = table.as_json(self.words)
 
     def figure(self, kind: str, figure: Figure, alt: str, shown: str = "") -> None:
-        """A figure of the document: `figures/<kind>-<number>.svg` and `.pdf`.
+        """A figure of the document: `figures/<kind>-<number>.svg`, `.pdf` and `.png`.
 
         Args:
             kind: What it shows; figures of one kind share a caption.
@@ -68,6 +68,7 @@ class Document:
         path = save(figure, self.folder / "figures" / f"{kind}-{len(of_kind) + 1:02d}.svg")
         alt = f"{alt}, {shown}" if shown else alt
         figure_as_pdf(path, alt)
+        path.with_suffix(".png").write_bytes(as_png(figure))
         of_kind.append({"path": f"figures/{path.name}", "shown": shown, "alt": alt})
 
     def content(self) -> dict[str, Any]:

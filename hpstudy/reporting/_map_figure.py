@@ -63,9 +63,10 @@ def map_figure(points: pd.DataFrame, arms: Sequence[str], name: MetricName, surf
         surfaces: `surfaces` of this condition; arms without a fit show their trials alone.
     """
     found = {surface.arm: surface for surface in surfaces}
-    rows = ceil(len(arms) / 2)
-    figure = new_figure(0.55 + 1.95 * rows)
-    panels = figure.subplots(rows, 2, squeeze=False).ravel()
+    columns = min(len(arms), 2)
+    rows = ceil(len(arms) / columns)
+    figure = new_figure(0.55 + (1.95 if columns == 2 else 2.6) * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
     values = points.loc[points["arm"].isin(list(arms)) & (points["status"] == "completed"), "objective"] * name.factor
     low = float(values.quantile(0.25)) if len(values) else 0.0
     high = float(values.max()) if len(values) else 1.0

@@ -1,9 +1,11 @@
 """One look for all figures: type, ink, and the colour and marker that an arm keeps throughout."""
 
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -20,6 +22,9 @@ from hpstudy.analysis import ArmKind
 
 WIDTH = 6.5
 """Width of a figure in inches; the text block of the report is as wide, so that type keeps its size."""
+
+SCREEN_DPI = 140
+"""Dots per inch of a figure that a browser shows."""
 
 INK, MUTED, FAINT = "#222222", "#6b6b6b", "#d9d9d9"
 
@@ -65,6 +70,8 @@ _RC = {
     "figure.constrained_layout.use": True,
 }
 
+_ONE_AT_A_TIME = threading.RLock()
+
 LineStyle = Literal["-", "--", ":", "-."]
 
 # Positions in seaborn's colour-blind-safe palette: cool colours for tuned arms, warm ones for adaptive scales.
@@ -102,8 +109,11 @@ def arm_styles(kinds: Mapping[str, ArmKind]) -> dict[str, ArmStyle]:
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Figures made and saved inside look alike; matplotlib's own settings are untouched afterwards."""
-    with mpl.rc_context(), warnings.catch_warnings():
+    """Figures made and saved inside look alike; matplotlib's own settings are untouched afterwards.
+
+    Those settings belong to the whole process: one thread draws at a time.
+    """
+    with _ONE_AT_A_TIME, mpl.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # only the measuring font lacks it
         mpl.rcParams.update(cast(Any, sns.axes_style("ticks")))
         mpl.rcParams.update(cast(Any, _RC))
@@ -119,6 +129,13 @@ def literal(text: object) -> str:
     """Text from data for a figure: `$` is no mathematics, and control characters, which no SVG holds, are dropped."""
     plain = str(text).replace("\N{NO-BREAK SPACE}", " ")
     return "".join(c for c in plain if c.isprintable()).replace("$", r"\$")
+
+
+def as_png(figure: Figure) -> bytes:
+    """The figure on white for a screen, the same bytes for the same figure."""
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=SCREEN_DPI, metadata={"Software": None}, facecolor="white")
+    return file.getvalue()
 
 
 def save(figure: Figure, path: Path) -> Path:

@@ -8,20 +8,30 @@ next start.
 from hpstudy.tracking._background import BackgroundTracker
 from hpstudy.tracking._environment import tracking_uri
 from hpstudy.tracking._mlflow import MlflowTracker
-from hpstudy.tracking._protocol import LoadTrial, NullTracker, Row, Tracker, TrackingUnavailableError
+from hpstudy.tracking._notes import NOTE_LENGTH, escaped, fitted, table
+from hpstudy.tracking._pages import DataInput, OpeningPages, Page
+from hpstudy.tracking._protocol import DrawTrial, LoadTrial, NullTracker, Row, Tracker, TrackingUnavailableError
 from hpstudy.tracking._server import ServerHandle, serve, study_url, ui_command
 
 __all__ = [
+    "NOTE_LENGTH",
     "BackgroundTracker",
+    "DataInput",
+    "DrawTrial",
     "LoadTrial",
     "MlflowTracker",
     "NullTracker",
+    "OpeningPages",
+    "Page",
     "Row",
     "ServerHandle",
     "Tracker",
     "TrackingUnavailableError",
+    "escaped",
+    "fitted",
     "serve",
     "study_url",
+    "table",
     "tracking_uri",
     "ui_command",
 ]

@@ -3,11 +3,11 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 
+from hpstudy.tracking._pages import Page
 from hpstudy.tracking._protocol import LoadTrial, Row, Tracker, TrackingUnavailableError
 
 _logger = logging.getLogger(__name__)
@@ -72,11 +72,11 @@ class BackgroundTracker(Tracker):
         """Reads and delivers in the writer thread; `load` must be safe to call there."""
         self._submit(row["trial_id"], lambda: self._tracker.trial_finished(row, load), may_drop=True)
 
-    def arm_finished(self, arm: str, metrics: Mapping[str, float]) -> None:
-        self._submit(f"end of arm {arm}", lambda: self._tracker.arm_finished(arm, metrics))
+    def arm_finished(self, arm: str, page: Page) -> None:
+        self._submit(f"end of arm {arm}", lambda: self._tracker.arm_finished(arm, page))
 
-    def study_finished(self, metrics: Mapping[str, float], artifacts: Sequence[Path], note: str) -> None:
-        self._submit("end of the study", lambda: self._tracker.study_finished(metrics, artifacts, note))
+    def study_finished(self, page: Page) -> None:
+        self._submit("end of the study", lambda: self._tracker.study_finished(page))
 
     def interrupted(self) -> None:
         self._submit("interruption", self._tracker.interrupted)

@@ -1,6 +1,6 @@
 """The curves of one trial as MLflow metrics: rows of the record in, metrics and remarks out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,18 @@ from numpy.typing import NDArray
 from hpstudy.tracking._describe import end_metrics, is_given
 from hpstudy.tracking._protocol import Row
 from hpstudy.tracking._thinning import thin
+
+_FIRST = (
+    "objective$",
+    "test/",
+    "val/",
+    "train/theta_med_deg$",
+    "train/log_b_avg$",
+    "train/s$",
+    "train/loss$",
+    "train/",
+)
+"""Starts of names of metrics, `$` where a name ends."""
 
 
 class TrialCurves:
@@ -38,10 +50,12 @@ class TrialCurves:
             self._add(name, steps, values, max_points)
         for name, steps, values in _epoch_curves(epochs):
             self._add(name, steps, values, max(max_points, len(values)))
-        shown = {metric.key for metric in self.metrics}
+        last = {metric.key: metric.value for metric in self.metrics}
         for name, value in end_metrics(row):
-            if name not in shown:
+            if name not in last and not _repeats(name, value, last, row):
                 self._add(name, np.array([self._last_step]), np.array([value]), max_points)
+        # MLflow lists metrics in the order in which they came.
+        self.metrics.sort(key=lambda metric: _place(metric.key))
 
     def _add(self, name: str, steps: NDArray[np.int64], values: NDArray[np.float64], max_points: int) -> None:
         finite = np.isfinite(values)
@@ -57,6 +71,20 @@ class TrialCurves:
             Metric(name, value, int(time), step)
             for value, time, step in zip(values[kept].tolist(), times.tolist(), steps[kept].tolist(), strict=True)
         ]
+
+
+def _place(name: str) -> int:
+    """The most telling first: what counts, then how the angle, B and the scale moved."""
+    return next((place for place, start in enumerate(_FIRST) if f"{name}$".startswith(start)), len(_FIRST))
+
+
+def _repeats(name: str, value: float, last: Mapping[str, float], row: Row) -> bool:
+    """Whether an end metric says again what stands beside it: each would be one more chart on every page."""
+    if name == "geometry/final_s":
+        return last.get("train/s") == value
+    if name == "geometry/train_loss_balanced":
+        return row.get("geometry/train_loss") == value
+    return name == "cost/gpu_s" and value == 0.0
 
 
 def _step_curves(trajectory: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.float64]]]:

@@ -58,7 +58,7 @@ def run_name(row: Row) -> str:
         parts += [*(["grid"] if row["phase"] == "grid" else []), f"#{int(row['number']):02d}"]
     values = {name: row[name] for name in ("s", "m") if is_given(row.get(name))}
     values |= {name.rpartition(".")[2]: value for name, value in searched_values(row).items()}
-    parts += [f"{name}={_short(value)}" for name, value in values.items()]
+    parts += [f"{name}={short(value)}" for name, value in values.items()]
     if row["condition"] != "default":
         parts.append(f"[{row['condition']}]")
     if row["search_seed"] != 0:
@@ -95,6 +95,7 @@ def end_metrics(row: Row) -> Iterator[tuple[str, float]]:
             yield name, float(row[key])
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value to three digits, for a reader."""
     value = value.item() if hasattr(value, "item") else value
     return f"{value:.3g}" if isinstance(value, float) else str(value)

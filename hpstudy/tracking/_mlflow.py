@@ -1,19 +1,29 @@
 """A study in MLflow: study → arms → trials."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+
+import pandas as pd
 
 from hpstudy.tracking import _describe
 from hpstudy.tracking._curves import TrialCurves
 from hpstudy.tracking._describe import is_given
 from hpstudy.tracking._environment import tracking_uri
-from hpstudy.tracking._protocol import LoadTrial, Row, Tracker
+from hpstudy.tracking._notes import trial_note
+from hpstudy.tracking._pages import OpeningPages, Page
+from hpstudy.tracking._protocol import DrawTrial, LoadTrial, Row, Tracker
+from hpstudy.tracking._showing import NOTE, log_inputs, show
 from hpstudy.tracking._store import KEY, RunStore, store_errors
 
 DELIVERED = "hpstudy.delivered"
 RESULT = "hpstudy.result"
 LEVEL = "level"
 FINISHED_AS = {"completed": "FINISHED", "pruned": "FINISHED", "diverged": "FAILED", "failed": "FAILED"}
+
+_logger = logging.getLogger(__name__)
 
 
 class MlflowTracker(Tracker):
@@ -31,6 +41,9 @@ class MlflowTracker(Tracker):
         resolved_yaml: Stored with the study's run as `study.yaml`.
         arms: Names of the arms to show from the start; others appear with their first trial.
         max_points: The most points of one trajectory curve, at least 4; extremes are kept.
+        describe: Gives what the study, its arms and its data say of themselves; called when the study is first opened,
+            where the deliveries are made.
+        draw: Draws a trial that ended; called where the deliveries are made.
     """
 
     def __init__(
@@ -43,12 +56,16 @@ class MlflowTracker(Tracker):
         *,
         arms: Sequence[str] = (),
         max_points: int = 400,
+        describe: Callable[[], OpeningPages] = OpeningPages,
+        draw: DrawTrial = lambda row, epochs: {},
     ) -> None:
         self._study_name = study_name
         self._question = question
         self._resolved_yaml = resolved_yaml
         self._arms = tuple(arms)
         self._max_points = max_points
+        self._describe = describe
+        self._draw = draw
         self._store = RunStore(tracking_uri(home), home / "mlartifacts", study_name, sha256)
         self._study_run_id = ""
 
@@ -56,15 +73,25 @@ class MlflowTracker(Tracker):
         """Opens the experiment, the study's run and the arms' runs, or reopens them."""
         with store_errors():
             self._open()
-            self._store.client.update_run(self._study_run_id, status="RUNNING")
+            self._reopen(self._study_run_id, self._opening.study)
             for arm in self._arms:
-                self._store.client.update_run(self._arm_run(arm), status="RUNNING")
+                self._reopen(self._arm_run(arm), self._opening.arms.get(arm, Page()))
+            if self._opening.study.note:
+                self._store.describe(self._opening.study.note)
+
+    def _reopen(self, run_id: str, page: Page) -> None:
+        self._store.client.update_run(run_id, status="RUNNING")
+        show(self._store, run_id, replace(page, tags={**page.tags, "status": "running"}))
+
+    @cached_property
+    def _opening(self) -> OpeningPages:
+        return self._describe()
 
     def _open(self) -> None:
         if self._study_run_id:
             return
         self._store.open(self._question)
-        tags = {LEVEL: "study", "mlflow.note.content": self._question}
+        tags = {LEVEL: "study", NOTE: self._question}
         run_id, _ = self._store.ensure(self._study_name, self._study_name, tags=tags)
         self._store.client.log_text(run_id, self._resolved_yaml, "study.yaml")
         self._study_run_id = run_id
@@ -87,7 +114,7 @@ class MlflowTracker(Tracker):
         with store_errors():
             self._open()
             run_id, existed = self._trial_run(row)
-            tags = {**_describe.tags(row), "status": "running", DELIVERED: "0"}
+            tags = {**_describe.tags(row), "status": "running", NOTE: trial_note(row), DELIVERED: "0"}
             self._store.log(run_id, params=_describe.params(row), tags=tags)
             if existed:
                 self._store.client.update_run(run_id, status="RUNNING", name=_describe.run_name(row))
@@ -108,32 +135,41 @@ class MlflowTracker(Tracker):
                     run_id, _ = self._trial_run(row)
             trajectory, epochs, artifacts = load(row)
             curves = TrialCurves(row, trajectory, epochs, self._max_points)
-            tags = {**_describe.tags(row), **curves.remarks, RESULT: result}
+            tags = {**_describe.tags(row), **curves.remarks, NOTE: trial_note(row), RESULT: result}
             self._store.log(run_id, metrics=curves.metrics, params=_describe.params(row), tags=tags)
             self._store.log_artifacts(run_id, artifacts)
+            self._store.log_content(run_id, self._drawn(row, epochs))
+            log_inputs(self._store, run_id, self._opening.data.get(row["condition"], ()))
             status = FINISHED_AS[row["status"]]
             self._store.client.update_run(run_id, status=status, name=_describe.run_name(row))
             end_ms = round(row["ended_at"] * 1000) if is_given(row.get("ended_at")) else None
             self._store.client.set_terminated(run_id, status, end_time=end_ms)
             self._store.client.set_tag(run_id, DELIVERED, "1")
 
-    def arm_finished(self, arm: str, metrics: Mapping[str, float]) -> None:
-        """Writes the arm's summary and closes it; values that are not finite are left out."""
+    def _drawn(self, row: Row, epochs: pd.DataFrame) -> Mapping[str, bytes]:
+        """Pictures of a trial; one that can't be drawn is told of, and the trial's numbers arrive without it."""
+        try:
+            return self._draw(row, epochs)
+        except Exception as error:
+            _logger.warning("trial %s has no picture in MLflow: %r", row["trial_id"], error)
+            return {}
+
+    def arm_finished(self, arm: str, page: Page) -> None:
+        """Writes what came of the arm and closes it."""
         with store_errors():
             self._open()
-            self._finish(self._arm_run(arm), metrics)
+            self._finish(self._arm_run(arm), page)
 
-    def study_finished(self, metrics: Mapping[str, float], artifacts: Sequence[Path], note: str) -> None:
-        """Writes the study's summary, files and note, and closes it."""
+    def study_finished(self, page: Page) -> None:
+        """Writes what came of the study and closes it; the experiment says the same of itself."""
         with store_errors():
             self._open()
-            self._store.log_artifacts(self._study_run_id, artifacts)
-            self._store.log(self._study_run_id, params={}, tags={"mlflow.note.content": note} if note else {})
-            self._finish(self._study_run_id, metrics)
+            if page.note:
+                self._store.describe(page.note)
+            self._finish(self._study_run_id, page)
 
-    def _finish(self, run_id: str, metrics: Mapping[str, float]) -> None:
-        finite = {name: float(value) for name, value in metrics.items() if abs(value) < float("inf")}
-        self._store.log_summary(run_id, finite)
+    def _finish(self, run_id: str, page: Page) -> None:
+        show(self._store, run_id, replace(page, tags={**page.tags, "status": "completed"}))
         self._store.client.set_terminated(run_id, "FINISHED")
 
     def interrupted(self) -> None:

@@ -7,12 +7,16 @@ from typing import Any, Protocol
 import pandas as pd
 
 from hpstudy.exceptions import HpstudyError
+from hpstudy.tracking._pages import Page
 
 Row = Mapping[str, Any]
 """One row of the record's `trials` table."""
 
 LoadTrial = Callable[[Row], tuple[pd.DataFrame, pd.DataFrame, Sequence[Path]]]
 """Reads the trajectory, the epochs and the artifacts of one finished trial."""
+
+DrawTrial = Callable[[Row, pd.DataFrame], Mapping[str, bytes]]
+"""Draws a trial from its row and its epochs: picture files by their paths below the run's artifacts."""
 
 
 class TrackingUnavailableError(HpstudyError):
@@ -36,11 +40,11 @@ class Tracker(Protocol):
     def trial_finished(self, row: Row, load: LoadTrial) -> None:
         """Delivers a trial that ended, whatever its status; marked as delivered last of all."""
 
-    def arm_finished(self, arm: str, metrics: Mapping[str, float]) -> None:
-        """Closes an arm with its summary."""
+    def arm_finished(self, arm: str, page: Page) -> None:
+        """Closes an arm with what came of it."""
 
-    def study_finished(self, metrics: Mapping[str, float], artifacts: Sequence[Path], note: str) -> None:
-        """Closes the study; `note` is Markdown shown on its page."""
+    def study_finished(self, page: Page) -> None:
+        """Closes the study with what came of it."""
 
     def interrupted(self) -> None:
         """Shows whatever is running as killed; a later `start` reopens it."""
@@ -64,9 +68,9 @@ class NullTracker(Tracker):
 
     def trial_finished(self, row: Row, load: LoadTrial) -> None: ...
 
-    def arm_finished(self, arm: str, metrics: Mapping[str, float]) -> None: ...
+    def arm_finished(self, arm: str, page: Page) -> None: ...
 
-    def study_finished(self, metrics: Mapping[str, float], artifacts: Sequence[Path], note: str) -> None: ...
+    def study_finished(self, page: Page) -> None: ...
 
     def interrupted(self) -> None: ...
 

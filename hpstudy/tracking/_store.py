@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from mlflow import MlflowClient
@@ -102,6 +103,10 @@ class RunStore:
             _logger.warning("the MLflow experiment %r was deleted; it is restored to go on", self._experiment)
             self.client.restore_experiment(self.experiment_id)
 
+    def describe(self, description: str) -> None:
+        """Sets what the experiment says of itself."""
+        self.client.set_experiment_tag(self.experiment_id, "mlflow.note.content", description[:TAG_LENGTH])
+
     def find(self, condition: str = "") -> Iterator[Any]:
         """The runs of this study that meet a condition in MLflow's search syntax."""
         query = f"tags.`{SHA256}` = '{self._sha256}'" + (f" and {condition}" if condition else "")
@@ -190,11 +195,22 @@ class RunStore:
         if metrics:
             self.client.log_batch(run_id, metrics)
 
-    def log_artifacts(self, run_id: str, paths: Sequence[Path]) -> None:
-        """Copies files and folders to the run; one that is gone is named and left out."""
+    def log_content(self, run_id: str, content: Mapping[str, bytes]) -> None:
+        """Writes files to the run, by their paths below its artifacts; those of an earlier time are replaced."""
+        if not content:
+            return
+        with TemporaryDirectory(prefix="hpstudy-") as folder:
+            for name, data in content.items():
+                path = Path(folder, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            self.client.log_artifacts(run_id, folder)
+
+    def log_artifacts(self, run_id: str, paths: Sequence[Path], folder: str = "") -> None:
+        """Copies files and folders to a folder of the run; one that is gone is named and left out."""
         for path in paths:
             if path.exists():
-                self.client.log_artifact(run_id, str(path))
+                self.client.log_artifact(run_id, str(path), folder or None)
             else:
                 _logger.warning("artifact %s of run %s is gone and was left out", path, run_id)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -52,6 +53,29 @@ def test_mlflow_holds_the_tree(small: ModuleType, finished: tuple[Path, dict[str
     assert len(runs) == 1 + 3 + small.TRIALS
     for trial_id, arm in zip(trials["trial_id"], trials["arm"], strict=True):
         assert runs[trial_id] == ("FINISHED", f"small:{arm}")
+
+
+def test_mlflow_says_what_won_and_from_which_data(small: ModuleType, finished: tuple[Path, dict[str, object]]) -> None:
+    home, _ = finished
+    results = open_results("small", home)
+    with sqlite3.connect(home / "mlflow.db") as database:
+        notes = dict(
+            database.execute(
+                """select key.value, note.value from tags key join tags note on note.run_uuid = key.run_uuid
+                   where key.key = 'hpstudy.key' and note.key = 'mlflow.note.content'"""
+            )
+        )
+        data = database.execute("select name, digest, dataset_profile from datasets order by name").fetchall()
+    headline = results.verdict().headline
+    assert notes["small"].startswith(f"**Does a searched (s, m) beat AdaCos on a toy?** {headline}")
+    assert "s from 2 to 64 (logarithmic) and m from 0 to 0.6 (linear)" in notes["small:cosface"]
+    assert set(results.trials["trial_id"]) <= notes.keys()
+    digest = results.folder.sessions()[0]["data default"][:36]
+    assert [(name, digest) for name in ("glyphs test", "glyphs train", "glyphs val")] == [row[:2] for row in data]
+    assert json.loads(data[1][2]) == {"num_identities": 24, "num_images": 24 * 12}
+    pictures = {path.parts[-4] for path in (home / "mlartifacts").glob("*/artifacts/figures/angles.png")}
+    assert len(pictures) == 3 * 2 + 3
+    assert len(list((home / "mlartifacts").glob("*/artifacts/report/report.pdf"))) == 1
 
 
 def test_the_report_is_a_pdf_with_the_verdict(small: ModuleType, finished: tuple[Path, dict[str, object]]) -> None:

@@ -97,9 +97,10 @@ def test_a_trial_is_placed_on_one_node() -> None:
 
 def test_data_are_hashed_for_every_condition(tmp_path: Path) -> None:
     study = parse_study(STUDY.format(train=8, batch=32, far="1e-2"))
-    hashes = check_data(study, tmp_path)
-    assert set(hashes) == {"embedding_dim-8", "embedding_dim-16"}
-    assert len(set(hashes.values())) == 1
+    looks = check_data(study, tmp_path)
+    assert set(looks) == {"embedding_dim-8", "embedding_dim-16"}
+    assert len({look.content_hash for look in looks.values()}) == 1
+    assert all(look.images.startswith("96 train, ") for look in looks.values())
 
 
 @pytest.mark.parametrize(

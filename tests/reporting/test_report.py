@@ -120,14 +120,23 @@ def test_equal_facts_give_equal_bytes(make_record: Callable[..., Any], tmp_path:
     first, second = (build_report(facts, tmp_path / name) for name in ("first", "second"))
     build_report(facts, tmp_path / "second")
     names = sorted(path.relative_to(first.parent) for path in first.parent.rglob("*.*"))
-    assert {".pdf", ".svg", ".csv", ".tex", ".typ", ".json"} == {name.suffix for name in names}
+    assert {".pdf", ".svg", ".png", ".csv", ".tex", ".typ", ".json"} == {name.suffix for name in names}
     for name in names:
         assert (first.parent / name).read_bytes() == (second.parent / name).read_bytes(), name
 
 
 def test_old_figures_do_not_stay(make_record: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
-    old = [tmp_path / name for name in ("figures/map-07.svg", "figures/map-07.pdf", "tables/old.csv", "tables/old.tex")]
+    old = [
+        tmp_path / name
+        for name in (
+            "figures/map-07.svg",
+            "figures/map-07.png",
+            "figures/map-07.pdf",
+            "tables/old.csv",
+            "tables/old.tex",
+        )
+    ]
     (tmp_path / "tables").mkdir()
     for path in old:
         path.write_text("old")

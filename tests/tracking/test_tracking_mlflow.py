@@ -33,8 +33,9 @@ def test_tree(home: Path, make_tracker: Make, row: dict[str, Any], frames: Frame
     assert runs_of(home, "tree")[row["trial_id"]].data.tags["status"] == "running"
     assert tracker.delivered() == set()
     tracker.trial_finished(row, lambda row: (*frames, [figure]))
-    tracker.arm_finished("cosface", {"confirm/mean": 0.8, "confirm/spread": math.nan})
-    tracker.study_finished({"trials/completed": 1}, [folder, tmp_path / "gone"], "**Verdict**: a tie")
+    tracker.arm_finished("cosface", tracking.Page(metrics={"confirm/mean": 0.8, "confirm/spread": math.nan}))
+    files = {"": [folder, tmp_path / "gone"]}
+    tracker.study_finished(tracking.Page(note="**Verdict**: a tie", metrics={"trials/completed": 1}, files=files))
     assert tracker.delivered() == {row["trial_id"]}
 
     runs = runs_of(home, "tree")
@@ -108,7 +109,7 @@ def test_redelivery(
 
     again.catch_up([row], load)
     curves = 336 * 11 + 2 + 3 * 2
-    single = len({"geometry/final_s", "cost/wall_s", "cost/epochs", "cost/steps", "cost/samples_per_s", "objective"})
+    single = len({"cost/wall_s", "cost/epochs", "cost/steps", "cost/samples_per_s", "objective"})
     assert count(metrics, run_id) == curves + single
     make_tracker().catch_up([row], load)
     again.trial_finished(row, lambda row: (*frames, []))
@@ -130,7 +131,7 @@ def test_resume(home: Path, make_tracker: Make, row: dict[str, Any], frames: Fra
     assert {run.info.status for run in runs_of(home, "resume").values()} == {"RUNNING"}
     resumed.trial_finished({**row, "attempt": 1}, lambda row: (*frames, []))
     for score in (0.8, 0.8, 0.7):
-        resumed.arm_finished("cosface", {"confirm/mean": score})
+        resumed.arm_finished("cosface", tracking.Page(metrics={"confirm/mean": score}))
     runs = runs_of(home, "resume")
     assert runs[row["trial_id"]].data.tags["attempt"] == "1"
     assert runs["resume:cosface"].data.metrics["confirm/mean"] == 0.7
