@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hpstudy.execution import Plan, Progress, RunOutcome
+    from hpstudy.tracking import MlflowTracker
 
 
 def home_folder(given: Location | str | None = None) -> Location:
@@ -177,19 +178,9 @@ def plan(
 def run_session(study: Study, home: Location, observe: "Callable[[Progress], None]") -> "RunOutcome":
     """One driver's session on a study: trials, MLflow and, once all trials have ended, the report."""
     from hpstudy.execution import run_study
-    from hpstudy.tracking import BackgroundTracker, MlflowTracker
+    from hpstudy.tracking import BackgroundTracker, trained_models
 
-    tracker = BackgroundTracker(
-        MlflowTracker(
-            workplace(home),
-            study.name,
-            study.spec.question,
-            study.sha256,
-            study.resolved_yaml,
-            arms=[arm.name for arm in study.arms],
-            max_points=160,
-        )
-    )
+    tracker = BackgroundTracker(study_tracker(study, home))
     folder = StudyFolder(home, study.name)
     patience_s = 120.0
     try:
@@ -197,6 +188,8 @@ def run_session(study: Study, home: Location, observe: "Callable[[Progress], Non
         if outcome.finished:
             results = open_results(study.name, home)
             path = write_report(results)
+            for model in trained_models(folder, study, results.trials):
+                tracker.model_finished(model)
             summary = results.confirmed()
             for arm, rows in summary.groupby("arm", sort=False):
                 tracker.arm_finished(str(arm), _summary_metrics(rows))
@@ -214,6 +207,21 @@ def run_session(study: Study, home: Location, observe: "Callable[[Progress], Non
         tracker.close(patience_s)
         folder.drop_copies()
     return outcome
+
+
+def study_tracker(study: Study, home: Location) -> "MlflowTracker":
+    """What delivers a study to the MLflow of its home."""
+    from hpstudy.tracking import MlflowTracker
+
+    return MlflowTracker(
+        workplace(home),
+        study.name,
+        study.spec.question,
+        study.sha256,
+        study.resolved_yaml,
+        arms=[arm.name for arm in study.arms],
+        max_points=160,
+    )
 
 
 def write_report(results: Results) -> Path:

@@ -10,6 +10,7 @@ from hpstudy.tracking._environment import tracking_uri
 from hpstudy.tracking._mlflow import MlflowTracker
 from hpstudy.tracking._protocol import LoadTrial, NullTracker, Row, Tracker, TrackingUnavailableError
 from hpstudy.tracking._server import ServerHandle, serve, study_url, ui_command
+from hpstudy.tracking._trained import TrainedModel, pick_model, trained_models
 
 __all__ = [
     "BackgroundTracker",
@@ -20,8 +21,11 @@ __all__ = [
     "ServerHandle",
     "Tracker",
     "TrackingUnavailableError",
+    "TrainedModel",
+    "pick_model",
     "serve",
     "study_url",
     "tracking_uri",
+    "trained_models",
     "ui_command",
 ]

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
 from hpstudy.exceptions import HpstudyError
+
+if TYPE_CHECKING:
+    from hpstudy.tracking._trained import TrainedModel
 
 Row = Mapping[str, Any]
 """One row of the record's `trials` table."""
@@ -39,6 +42,9 @@ class Tracker(Protocol):
     def arm_finished(self, arm: str, metrics: Mapping[str, float]) -> None:
         """Closes an arm with its summary."""
 
+    def model_finished(self, model: "TrainedModel") -> None:
+        """Shows the best network of an arm in a condition, ready to be loaded."""
+
     def study_finished(self, metrics: Mapping[str, float], artifacts: Sequence[Path], note: str) -> None:
         """Closes the study; `note` is Markdown shown on its page."""
 
@@ -65,6 +71,8 @@ class NullTracker(Tracker):
     def trial_finished(self, row: Row, load: LoadTrial) -> None: ...
 
     def arm_finished(self, arm: str, metrics: Mapping[str, float]) -> None: ...
+
+    def model_finished(self, model: "TrainedModel") -> None: ...
 
     def study_finished(self, metrics: Mapping[str, float], artifacts: Sequence[Path], note: str) -> None: ...
 
