@@ -36,6 +36,7 @@ COMMANDS = [
     "schema",
     "report",
     "ui",
+    "register",
     "losses",
     "bounds",
     "doctor",
