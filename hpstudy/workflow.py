@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from hpstudy.execution import Plan, Progress, RunOutcome
     from hpstudy.reporting import ReportFacts
+    from hpstudy.tracking import MlflowTracker
 
 
 def home_folder(given: Location | str | None = None) -> Location:
@@ -179,23 +180,11 @@ def plan(
 def run_session(study: Study, home: Location, observe: "Callable[[Progress], None]") -> "RunOutcome":
     """One driver's session on a study: trials, MLflow and, once all trials have ended, the report."""
     from hpstudy.execution import run_study
-    from hpstudy.reporting.window import closing_pages, draw_trial, opening_pages
-    from hpstudy.tracking import BackgroundTracker, MlflowTracker, Page
+    from hpstudy.reporting.window import closing_pages
+    from hpstudy.tracking import BackgroundTracker, Page, trained_models
 
     folder = StudyFolder(home, study.name)
-    tracker = BackgroundTracker(
-        MlflowTracker(
-            workplace(home),
-            study.name,
-            study.spec.question,
-            study.sha256,
-            study.resolved_yaml,
-            arms=[arm.name for arm in study.arms],
-            max_points=160,
-            describe=lambda: opening_pages(study, folder.sessions()),
-            draw=draw_trial,
-        )
-    )
+    tracker = BackgroundTracker(study_tracker(study, home))
     patience_s = 120.0
     try:
         outcome = run_study(study, home, tracker, observe=observe)
@@ -203,6 +192,8 @@ def run_session(study: Study, home: Location, observe: "Callable[[Progress], Non
             results = open_results(study.name, home)
             facts = _report_facts(results)
             path = _written_report(results, facts)
+            for model in trained_models(folder, study, results.trials):
+                tracker.model_finished(model)
             pages = closing_pages(study, facts, path, folder.sessions())
             whole = pages.pop("")
             for arm in study.arms:
@@ -217,6 +208,25 @@ def run_session(study: Study, home: Location, observe: "Callable[[Progress], Non
         tracker.close(patience_s)
         folder.drop_copies()
     return outcome
+
+
+def study_tracker(study: Study, home: Location) -> "MlflowTracker":
+    """What delivers a study to the MLflow of its home."""
+    from hpstudy.reporting.window import draw_trial, opening_pages
+    from hpstudy.tracking import MlflowTracker
+
+    folder = StudyFolder(home, study.name)
+    return MlflowTracker(
+        workplace(home),
+        study.name,
+        study.spec.question,
+        study.sha256,
+        study.resolved_yaml,
+        arms=[arm.name for arm in study.arms],
+        max_points=160,
+        describe=lambda: opening_pages(study, folder.sessions()),
+        draw=draw_trial,
+    )
 
 
 def write_report(results: Results) -> Path:

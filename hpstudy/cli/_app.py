@@ -13,6 +13,7 @@ import typer
 from hpstudy.cli._doctor import doctor
 from hpstudy.cli._plan import plan
 from hpstudy.cli._record import record
+from hpstudy.cli._register import register
 from hpstudy.cli._report import report
 from hpstudy.cli._run import resume, run, status
 from hpstudy.cli._study_file import check, schema
@@ -39,7 +40,7 @@ app = typer.Typer(
 )
 for panel, commands in {
     "Run a study": (check, plan, run, submit, status, logs, stop, resume, schema),
-    "Look at a study": (report, record, ui),
+    "Look at a study": (report, record, ui, register),
     "The theory": (losses, bounds),
     "This machine": (doctor,),
 }.items():

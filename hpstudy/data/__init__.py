@@ -1,7 +1,7 @@
 """Images with identities: sources, identity-disjoint splits, capture conditions and the order of batches."""
 
 from hpstudy.data._batches import batches
-from hpstudy.data._capture import augment, capture, normalise
+from hpstudy.data._capture import augment, capture
 from hpstudy.data._dataset import Dataset, Split, Splits, split_identities
 from hpstudy.data._faces import built_in_faces
 from hpstudy.data._load import SOURCES, load_dataset
@@ -18,7 +18,6 @@ __all__ = [
     "capture",
     "load_dataset",
     "noisy_labels",
-    "normalise",
     "rows_shown",
     "split_identities",
 ]

@@ -13,11 +13,6 @@ from hpstudy.spec import AugmentSpec
 _CAPTURED_AT_ONCE = 1024
 
 
-def normalise(images_NCHW: Tensor) -> Tensor:
-    """Bytes to floats with mean 0.5 and standard deviation 0.5: black is -1, white is 1."""
-    return images_NCHW.to(torch.float32).mul_(2 / 255).sub_(1)
-
-
 def augment(images_NCHW: Tensor, conditions: AugmentSpec, generator: torch.Generator) -> Tensor:
     """Rotates, scales and shifts each image at random, adds Gaussian noise, and normalises.
 
@@ -31,7 +26,7 @@ def augment(images_NCHW: Tensor, conditions: AugmentSpec, generator: torch.Gener
         generator: Advanced by the same amount for every batch of one shape.
 
     Returns:
-        (N, C, H, W) float32 in [-1, 1] (see `normalise`) on the device of the images.
+        (N, C, H, W) float32 in [-1, 1] (see `hpstudy.pixels.normalise`) on the device of the images.
     """
     count, channels, height, width = images_NCHW.shape
     device = images_NCHW.device

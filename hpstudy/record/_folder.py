@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,6 +21,7 @@ from hpstudy.record._files import (
     read_tables,
     remove_file,
     upload_folder,
+    write_atomically,
     write_table,
     write_text,
 )
@@ -148,6 +149,23 @@ class StudyFolder:
     def keep_file(self, trial_id: str, name: str) -> Location:
         """Where a file that outlives the trial (its final weights) is kept."""
         return self.path / "models" / trial_id / name
+
+    def keep_weights(self, trial_id: str, save: Callable[[Path], object]) -> None:
+        """Keeps a trial's final weights, unless an attempt that outran this one has finished the trial.
+
+        Args:
+            trial_id: The trial.
+            save: Writes them to the local path it is given.
+        """
+        if not self._result_path(trial_id).exists():
+            write_atomically(self.keep_file(trial_id, "weights.pt"), save)
+
+    def weights(self, trial_id: str) -> bytes | None:
+        """The file of a trial's final weights; None where none were kept."""
+        try:
+            return self.keep_file(trial_id, "weights.pt").read_bytes()
+        except FileNotFoundError:
+            return None
 
     def keep_evaluations(self, trial_id: str, replicates: Mapping[str, Any]) -> None:
         """Keeps what a trial's metrics are in bootstrap samples of the identities: metric name → one value a sample."""

@@ -12,6 +12,7 @@ from hpstudy.tracking._notes import NOTE_LENGTH, escaped, fitted, table
 from hpstudy.tracking._pages import DataInput, OpeningPages, Page
 from hpstudy.tracking._protocol import DrawTrial, LoadTrial, NullTracker, Row, Tracker, TrackingUnavailableError
 from hpstudy.tracking._server import ServerHandle, serve, study_url, ui_command
+from hpstudy.tracking._trained import TrainedModel, pick_model, trained_models
 
 __all__ = [
     "NOTE_LENGTH",
@@ -27,11 +28,14 @@ __all__ = [
     "ServerHandle",
     "Tracker",
     "TrackingUnavailableError",
+    "TrainedModel",
     "escaped",
     "fitted",
+    "pick_model",
     "serve",
     "study_url",
     "table",
     "tracking_uri",
+    "trained_models",
     "ui_command",
 ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hpstudy.tracking._pages import Page
 from hpstudy.tracking._protocol import LoadTrial, Row, Tracker, TrackingUnavailableError
+from hpstudy.tracking._trained import TrainedModel
 
 _logger = logging.getLogger(__name__)
 
@@ -74,6 +75,10 @@ class BackgroundTracker(Tracker):
 
     def arm_finished(self, arm: str, page: Page) -> None:
         self._submit(f"end of arm {arm}", lambda: self._tracker.arm_finished(arm, page))
+
+    def model_finished(self, model: TrainedModel) -> None:
+        """Reads the weights and delivers them in the writer thread."""
+        self._submit(f"model of {model.key}", lambda: self._tracker.model_finished(model))
 
     def study_finished(self, page: Page) -> None:
         self._submit("end of the study", lambda: self._tracker.study_finished(page))

@@ -7,6 +7,8 @@ MLFLOW_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    # Or a lock file that happens to be in the working directory would travel with every model.
+    "MLFLOW_UV_AUTO_DETECT": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # The background writer retries by itself; MLflow's own seven retries would hold it for minutes inside one call.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from hpstudy.exceptions import InputError
 from hpstudy.tracking import _describe
 from hpstudy.tracking._curves import TrialCurves
 from hpstudy.tracking._describe import is_given
 from hpstudy.tracking._environment import tracking_uri
+from hpstudy.tracking._logged_models import log_model, register_model
 from hpstudy.tracking._notes import trial_note
 from hpstudy.tracking._pages import OpeningPages, Page
 from hpstudy.tracking._protocol import DrawTrial, LoadTrial, Row, Tracker
 from hpstudy.tracking._showing import NOTE, log_inputs, show
 from hpstudy.tracking._store import KEY, RunStore, store_errors
+from hpstudy.tracking._trained import TrainedModel
 
 DELIVERED = "hpstudy.delivered"
 RESULT = "hpstudy.result"
@@ -159,6 +162,32 @@ class MlflowTracker(Tracker):
         with store_errors():
             self._open()
             self._finish(self._arm_run(arm), page)
+
+    def model_finished(self, model: TrainedModel) -> None:
+        """Logs the best network of an arm on the arm's run, with its signature and an example."""
+        with store_errors():
+            self._open()
+            log_model(self._store, self._arm_run(model.arm), model)
+
+    def register(self, model: TrainedModel, name: str) -> str:
+        """Logs a network, if it isn't yet, and makes it a version in MLflow's registry, if it isn't yet.
+
+        Returns:
+            The version.
+
+        Raises:
+            InputError: the record has no weights to log, or MLflow does not allow the name.
+        """
+        with store_errors():
+            self._open()
+            run_id = self._arm_run(model.arm)
+            model_id = log_model(self._store, run_id, model)
+            if model_id is None:
+                raise InputError(
+                    f"{model.row['trial_id']} has no weights that a model can be made of in "
+                    f"{model.folder.path / 'models'}"
+                )
+            return register_model(self._store, run_id, model_id, model, name)
 
     def study_finished(self, page: Page) -> None:
         """Writes what came of the study and closes it; the experiment says the same of itself."""

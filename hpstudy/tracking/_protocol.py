@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
 from hpstudy.exceptions import HpstudyError
 from hpstudy.tracking._pages import Page
+
+if TYPE_CHECKING:
+    from hpstudy.tracking._trained import TrainedModel
 
 Row = Mapping[str, Any]
 """One row of the record's `trials` table."""
@@ -43,6 +46,9 @@ class Tracker(Protocol):
     def arm_finished(self, arm: str, page: Page) -> None:
         """Closes an arm with what came of it."""
 
+    def model_finished(self, model: "TrainedModel") -> None:
+        """Shows the best network of an arm in a condition, ready to be loaded."""
+
     def study_finished(self, page: Page) -> None:
         """Closes the study with what came of it."""
 
@@ -69,6 +75,8 @@ class NullTracker(Tracker):
     def trial_finished(self, row: Row, load: LoadTrial) -> None: ...
 
     def arm_finished(self, arm: str, page: Page) -> None: ...
+
+    def model_finished(self, model: "TrainedModel") -> None: ...
 
     def study_finished(self, page: Page) -> None: ...
 

@@ -79,7 +79,7 @@ class RunStore:
         self._uri = uri
         self._artifacts = artifacts
         self._experiment = experiment
-        self._sha256 = sha256
+        self.sha256 = sha256
         self._run_ids: dict[str, str] = {}
         self.client: Any = None
         self.experiment_id = ""
@@ -109,7 +109,7 @@ class RunStore:
 
     def find(self, condition: str = "") -> Iterator[Any]:
         """The runs of this study that meet a condition in MLflow's search syntax."""
-        query = f"tags.`{SHA256}` = '{self._sha256}'" + (f" and {condition}" if condition else "")
+        query = f"tags.`{SHA256}` = '{self.sha256}'" + (f" and {condition}" if condition else "")
         token = None
         while True:
             page = self.client.search_runs([self.experiment_id], query, max_results=1000, page_token=token)
@@ -131,7 +131,7 @@ class RunStore:
             self._run_ids[key] = run_id
             return run_id, True
         parent_tag = {"mlflow.parentRunId": parent} if parent else {}
-        all_tags = {**tags, **parent_tag, KEY: key, SHA256: self._sha256}
+        all_tags = {**tags, **parent_tag, KEY: key, SHA256: self.sha256}
         run = self.client.create_run(self.experiment_id, start_time=start_ms, run_name=name, tags=all_tags)
         self._run_ids[key] = run.info.run_id
         return run.info.run_id, False

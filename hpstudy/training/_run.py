@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from hpstudy.data import batches
 from hpstudy.losses import STATISTICS, CosineHead
-from hpstudy.record import AttemptWriter, StudyFolder, TrialRequest, TrialResult, write_atomically
+from hpstudy.models import embed
+from hpstudy.record import AttemptWriter, StudyFolder, TrialRequest, TrialResult
 from hpstudy.seeds import derive_seed
 from hpstudy.spec import TrialSettings
 from hpstudy.theory import implied_posterior
@@ -27,7 +28,7 @@ from hpstudy.training._optimisation import make_optimizer, make_schedule
 from hpstudy.training._ranks import OneRank, Ranks
 from hpstudy.training._ring import StepRing
 from hpstudy.training._stepping import Pass, Stepping, WholeBatch, stepping_from
-from hpstudy.training._trial_data import TrialData, embed
+from hpstudy.training._trial_data import TrialData
 
 _RING_STEPS = {"cpu": 32, "cuda": 256}
 _HISTOGRAM_BATCHES = 4
@@ -275,9 +276,9 @@ class TrialRun:
                 replicates = judge_replicates(seen, held_out.labels, self._objective, "test")
                 self._study.keep_evaluations(self._request.trial_id, replicates)
         if self._request.phase == "confirm":
-            kept = self._study.keep_file(self._request.trial_id, "weights.pt")
-            weights = {"model": self._model.state_dict(), "head": self._head.state_dict()}
-            write_atomically(kept, lambda path: _save_torch(weights, path))
+            images = {"channels": self._data.channels, "image_size": self._settings.data.image_size}
+            weights = {"images": images, "model": self._model.state_dict(), "head": self._head.state_dict()}
+            self._study.keep_weights(self._request.trial_id, lambda path: _save_torch(weights, path))
         self._spent["wall_s"] += time.perf_counter() - begun
         self._spent["cpu_s"] += time.process_time() - cpu
         return self._result("completed", groups)

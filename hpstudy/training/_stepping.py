@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from hpstudy.losses import HeadOutput
+from hpstudy.models import EMBED_AT_ONCE
 from hpstudy.training._devices import Precision
-from hpstudy.training._trial_data import EMBED_AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ from torch import nn
 
 from hpstudy.evaluation import verification
 from hpstudy.exceptions import InputError
+from hpstudy.models import embed
 from hpstudy.record import StudyFolder, TrialRequest
 from hpstudy.spec import TrialSettings
 from hpstudy.training._devices import peak_memory_mb
 from hpstudy.training._heads import build_trial_head
 from hpstudy.training._judging import Objective, judge_replicates
 from hpstudy.training._run import TrialRun
-from hpstudy.training._trial_data import HeldOut, ImageData, TrialData, embed
+from hpstudy.training._trial_data import HeldOut, ImageData, TrialData
 
 _HELD_OUT = 4096
 _SCHEDULING = Path("/proc/thread-self/schedstat")

@@ -12,13 +12,10 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from hpstudy.data import Split, augment, capture, load_dataset, noisy_labels, normalise, rows_shown, split_identities
-from hpstudy.models import FreeFeatures, build_model
+from hpstudy.data import Split, augment, capture, load_dataset, noisy_labels, rows_shown, split_identities
+from hpstudy.models import EMBED_AT_ONCE, FreeFeatures, build_model, embed
 from hpstudy.seeds import derive_seed
 from hpstudy.spec import DataSpec, ModelSpec
-
-EMBED_AT_ONCE = 512
-"""Images that are embedded at a time, unless memory is short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,21 +199,6 @@ class FreeData(TrialData):
         del at_once
         points: Tensor = model(torch.arange(len(self.train_labels), device=self._device))
         return points
-
-
-@torch.no_grad()
-def embed(model: nn.Module, images: Tensor, at_once: int = EMBED_AT_ONCE) -> Tensor:
-    """Embeddings of images (N, channels, H, W) in evaluation mode, (N, K) float32; bytes are normalised on the way."""
-    was_training = model.training
-    model.eval()
-    embeddings = torch.cat([model(_ready(batch)).float() for batch in torch.split(images, at_once)])
-    model.train(was_training)
-    return embeddings
-
-
-def _ready(images: Tensor) -> Tensor:
-    floats = normalise(images) if images.dtype == torch.uint8 else images
-    return floats.contiguous(memory_format=torch.channels_last)
 
 
 @lru_cache(maxsize=2)

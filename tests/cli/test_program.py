@@ -37,6 +37,7 @@ COMMANDS = [
     "report",
     "record",
     "ui",
+    "register",
     "losses",
     "bounds",
     "doctor",

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpstudy.data import Split, augment, batches, capture, normalise
+from hpstudy.data import Split, augment, batches, capture
 from hpstudy.exceptions import InputError
+from hpstudy.pixels import normalise
 from hpstudy.spec import AugmentSpec
 
 NOTHING = AugmentSpec(rotation_deg=0, scale=0, translate=0, noise=0)

@@ -201,9 +201,16 @@ def test_sessions_errors_and_files_are_kept(folder: StudyFolder) -> None:
     folder.add_session({"nodes": "2"})
     assert [session["nodes"] for session in folder.sessions()] == ["1", "2"]
     assert folder.keep_error("some", "θ broke").read_text(encoding="utf-8") == "θ broke"
-    weights = write_atomically(folder.keep_file("some", "weights.pt"), lambda path: path.write_bytes(b"w"))
-    assert folder.keep_file("some", "weights.pt").read_bytes() == b"w"
-    assert weights.exists()
+
+
+def test_weights_are_kept_until_the_trial_is_finished_and_then_fixed(folder: StudyFolder) -> None:
+    trial_id = make_result().trial_id
+    assert folder.weights(trial_id) is None
+    for content in (b"of an attempt that was cut off", b"of the next"):
+        folder.keep_weights(trial_id, lambda path, content=content: path.write_bytes(content))
+    folder.finish_trial(make_result())
+    folder.keep_weights(trial_id, lambda path: path.write_bytes(b"of the first, which lived on"))
+    assert folder.weights(trial_id) == folder.keep_file(trial_id, "weights.pt").read_bytes() == b"of the next"
 
 
 def test_a_marker_is_seen_until_it_is_removed(folder: StudyFolder) -> None:
