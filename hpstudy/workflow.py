@@ -29,6 +29,7 @@ from hpstudy.spec import Condition, Study, load_study, parse_study
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hpstudy.delivery import Delivered, StudySummary
     from hpstudy.execution import Plan, Progress, RunOutcome
 
 
@@ -176,35 +177,18 @@ def plan(
 
 def run_session(study: Study, home: Location, observe: "Callable[[Progress], None]") -> "RunOutcome":
     """One driver's session on a study: trials, MLflow and, once all trials have ended, the report."""
+    from hpstudy.delivery import deliver_summary, make_tracker
     from hpstudy.execution import run_study
-    from hpstudy.tracking import BackgroundTracker, MlflowTracker
+    from hpstudy.tracking import BackgroundTracker
 
-    tracker = BackgroundTracker(
-        MlflowTracker(
-            workplace(home),
-            study.name,
-            study.spec.question,
-            study.sha256,
-            study.resolved_yaml,
-            arms=[arm.name for arm in study.arms],
-            max_points=160,
-        )
-    )
     folder = StudyFolder(home, study.name)
+    elsewhere = "" if home == home_folder() else f" --home {home}"
+    tracker = BackgroundTracker(make_tracker(study, folder), remedy=f"hpstudy sync {study.name}{elsewhere}")
     patience_s = 120.0
     try:
         outcome = run_study(study, home, tracker, observe=observe)
         if outcome.finished:
-            results = open_results(study.name, home)
-            path = write_report(results)
-            summary = results.confirmed()
-            for arm, rows in summary.groupby("arm", sort=False):
-                tracker.arm_finished(str(arm), _summary_metrics(rows))
-            tracker.study_finished(
-                {"trials": float(len(results.trials))},
-                [path, *folder.local_files("trials.parquet")],
-                f"**{study.spec.question}**\n\n{results.verdict().paragraph}",
-            )
+            deliver_summary(tracker, folder, _summary(open_results(study.name, home)))
         else:
             tracker.interrupted()
     except BaseException:
@@ -214,6 +198,32 @@ def run_session(study: Study, home: Location, observe: "Callable[[Progress], Non
         tracker.close(patience_s)
         folder.drop_copies()
     return outcome
+
+
+def sync(name: str, home: Location | str | None = None) -> "Delivered":
+    """Delivers to MLflow what it lacks of a study's record; of a finished study its summary and report as well.
+
+    Raises:
+        InputError: there is no such study, or the MLflow server refuses this user.
+        StudyConflictError: a driver runs the study; it delivers by itself.
+        TrackingUnavailableError: the store is away.
+    """
+    from hpstudy.delivery import deliver_missing
+
+    results = open_results(name, home)
+    return deliver_missing(results.study, results.folder, lambda: _summary(open_results(name, home)))
+
+
+def _summary(results: Results) -> "StudySummary":
+    """What MLflow shows of a study whose trials have all ended; writes the report anew."""
+    from hpstudy.delivery import StudySummary
+
+    return StudySummary(
+        arms=results.confirmed(),
+        metrics={"trials": float(len(results.trials))},
+        report=write_report(results),
+        note=f"**{results.study.spec.question}**\n\n{results.verdict().paragraph}",
+    )
 
 
 def write_report(results: Results) -> Path:
@@ -372,13 +382,3 @@ def _in_study_order(results: Results) -> "pd.DataFrame":
     order = {condition.id: place for place, condition in enumerate(results.study.conditions())}
     ranks = results.trials["condition"].map(order)
     return results.trials.loc[ranks.sort_values(kind="stable").index].reset_index(drop=True)
-
-
-def _summary_metrics(rows: "pd.DataFrame") -> dict[str, float]:
-    single = len(rows) == 1
-    metrics: dict[str, float] = {}
-    for _, row in rows.iterrows():
-        prefix = "confirm" if single else f"confirm/{row['condition']}"
-        for name in ("mean", "low", "high", "search_best"):
-            metrics[f"{prefix}/{name}"] = float(row[name])
-    return {name: value for name, value in metrics.items() if value == value}

@@ -8,9 +8,8 @@ from hpstudy.tracking._curves import TrialCurves
 from hpstudy.tracking._describe import is_given
 from hpstudy.tracking._environment import tracking_uri
 from hpstudy.tracking._protocol import LoadTrial, Row, Tracker
-from hpstudy.tracking._store import KEY, RunStore, store_errors
+from hpstudy.tracking._store import DELIVERED, RunStore, store_errors
 
-DELIVERED = "hpstudy.delivered"
 RESULT = "hpstudy.result"
 LEVEL = "level"
 FINISHED_AS = {"completed": "FINISHED", "pruned": "FINISHED", "diverged": "FAILED", "failed": "FAILED"}
@@ -30,7 +29,9 @@ class MlflowTracker(Tracker):
         sha256: Of `resolved_yaml`; runs of another file under the same name are left alone.
         resolved_yaml: Stored with the study's run as `study.yaml`.
         arms: Names of the arms to show from the start; others appear with their first trial.
-        max_points: The most points of one trajectory curve, at least 4; extremes are kept.
+        max_points: The most points of θ_med, log B_avg, s, the implied P_W and the loss, at least 4; extremes are
+            kept.
+        max_points_of_others: The same of the other curves over the steps.
     """
 
     def __init__(
@@ -42,13 +43,14 @@ class MlflowTracker(Tracker):
         resolved_yaml: str,
         *,
         arms: Sequence[str] = (),
-        max_points: int = 400,
+        max_points: int = 1000,
+        max_points_of_others: int = 160,
     ) -> None:
         self._study_name = study_name
         self._question = question
         self._resolved_yaml = resolved_yaml
         self._arms = tuple(arms)
-        self._max_points = max_points
+        self._max_points = (max_points, max_points_of_others)
         self._store = RunStore(tracking_uri(home), home / "mlartifacts", study_name, sha256)
         self._study_run_id = ""
 
@@ -107,10 +109,10 @@ class MlflowTracker(Tracker):
                     self._store.discard(row["trial_id"])
                     run_id, _ = self._trial_run(row)
             trajectory, epochs, artifacts = load(row)
-            curves = TrialCurves(row, trajectory, epochs, self._max_points)
+            curves = TrialCurves(row, trajectory, epochs, *self._max_points)
             tags = {**_describe.tags(row), **curves.remarks, RESULT: result}
             self._store.log(run_id, metrics=curves.metrics, params=_describe.params(row), tags=tags)
-            self._store.log_artifacts(run_id, artifacts)
+            self._store.log_files(run_id, artifacts)
             status = FINISHED_AS[row["status"]]
             self._store.client.update_run(run_id, status=status, name=_describe.run_name(row))
             end_ms = round(row["ended_at"] * 1000) if is_given(row.get("ended_at")) else None
@@ -149,7 +151,13 @@ class MlflowTracker(Tracker):
         """The ids of the trials whose delivery is complete."""
         with store_errors():
             self._open()
-            return {run.data.tags[KEY] for run in self._store.find(f"tags.`{DELIVERED}` = '1'")}
+            return {key for key, run in self._store.by_key().items() if run.data.tags.get(DELIVERED) == "1"}
+
+    def is_finished(self) -> bool:
+        """Whether the study's run holds what `study_finished` delivers, and no session was begun since."""
+        with store_errors():
+            self._open()
+            return bool(self._store.client.get_run(self._study_run_id).info.status == "FINISHED")
 
     def catch_up(self, rows: Iterable[Row], load: LoadTrial) -> None:
         """Delivers those finished trials that are not delivered yet."""

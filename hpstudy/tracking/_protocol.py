@@ -6,17 +6,21 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from hpstudy.exceptions import HpstudyError
+from hpstudy.exceptions import HpstudyError, InputError
 
 Row = Mapping[str, Any]
 """One row of the record's `trials` table."""
 
-LoadTrial = Callable[[Row], tuple[pd.DataFrame, pd.DataFrame, Sequence[Path]]]
-"""Reads the trajectory, the epochs and the artifacts of one finished trial."""
+LoadTrial = Callable[[Row], tuple[pd.DataFrame, pd.DataFrame, Mapping[str, Path]]]
+"""Reads the trajectory, the epochs and the artifacts of one finished trial, each by the name that it is to have."""
 
 
 class TrackingUnavailableError(HpstudyError):
     """The tracking store cannot be reached now; the same call may work later."""
+
+
+class TrackingRefusedError(TrackingUnavailableError, InputError):
+    """The tracking store answers and refuses, until its user or whoever runs it changes something."""
 
 
 class Tracker(Protocol):
