@@ -32,6 +32,8 @@ for _name in ("mlflow.store.db", "alembic"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 # It logs each error with its traceback before it raises it; whoever catches it tells.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+# It warns of every request that is sent again.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 @contextmanager
