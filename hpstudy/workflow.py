@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,9 +29,9 @@ from hpstudy.spec import Condition, Study, load_study, parse_study
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hpstudy.delivery import Delivered, StudySummary
     from hpstudy.execution import Plan, Progress, RunOutcome
     from hpstudy.reporting import ReportFacts
-    from hpstudy.tracking import MlflowTracker
 
 
 def home_folder(given: Location | str | None = None) -> Location:
@@ -179,26 +178,18 @@ def plan(
 
 def run_session(study: Study, home: Location, observe: "Callable[[Progress], None]") -> "RunOutcome":
     """One driver's session on a study: trials, MLflow and, once all trials have ended, the report."""
+    from hpstudy.delivery import deliver_summary, make_tracker
     from hpstudy.execution import run_study
-    from hpstudy.reporting.window import closing_pages
-    from hpstudy.tracking import BackgroundTracker, Page, trained_models
+    from hpstudy.tracking import BackgroundTracker
 
     folder = StudyFolder(home, study.name)
-    tracker = BackgroundTracker(study_tracker(study, home))
+    elsewhere = "" if home == home_folder() else f" --home {home}"
+    tracker = BackgroundTracker(make_tracker(study, folder), remedy=f"hpstudy sync {study.name}{elsewhere}")
     patience_s = 120.0
     try:
         outcome = run_study(study, home, tracker, observe=observe)
         if outcome.finished:
-            results = open_results(study.name, home)
-            facts = _report_facts(results)
-            path = _written_report(results, facts)
-            for model in trained_models(folder, study, results.trials):
-                tracker.model_finished(model)
-            pages = closing_pages(study, facts, path, folder.sessions())
-            whole = pages.pop("")
-            for arm in study.arms:
-                tracker.arm_finished(arm.name, pages.get(arm.name, Page()))
-            tracker.study_finished(replace(whole, files={**whole.files, "": folder.local_files("trials.parquet")}))
+            deliver_summary(tracker, folder, _summary(open_results(study.name, home)))
         else:
             tracker.interrupted()
     except BaseException:
@@ -210,22 +201,31 @@ def run_session(study: Study, home: Location, observe: "Callable[[Progress], Non
     return outcome
 
 
-def study_tracker(study: Study, home: Location) -> "MlflowTracker":
-    """What delivers a study to the MLflow of its home."""
-    from hpstudy.reporting.window import draw_trial, opening_pages
-    from hpstudy.tracking import MlflowTracker
+def sync(name: str, home: Location | str | None = None) -> "Delivered":
+    """Delivers to MLflow what it lacks of a study's record; of a finished study its summary and report as well.
 
-    folder = StudyFolder(home, study.name)
-    return MlflowTracker(
-        workplace(home),
-        study.name,
-        study.spec.question,
-        study.sha256,
-        study.resolved_yaml,
-        arms=[arm.name for arm in study.arms],
-        max_points=160,
-        describe=lambda: opening_pages(study, folder.sessions()),
-        draw=draw_trial,
+    Raises:
+        InputError: there is no such study, or the MLflow server refuses this user.
+        StudyConflictError: a driver runs the study; it delivers by itself.
+        TrackingUnavailableError: the store is away.
+    """
+    from hpstudy.delivery import deliver_missing
+
+    results = open_results(name, home)
+    return deliver_missing(results.study, results.folder, lambda: _summary(open_results(name, home)))
+
+
+def _summary(results: Results) -> "StudySummary":
+    """What MLflow shows of a study whose trials have all ended; writes the report anew."""
+    from hpstudy.delivery import StudySummary
+    from hpstudy.reporting.window import closing_pages
+    from hpstudy.tracking import trained_models
+
+    facts = _report_facts(results)
+    report = _written_report(results, facts)
+    return StudySummary(
+        pages=closing_pages(results.study, facts, report, results.folder.sessions()),
+        models=trained_models(results.folder, results.study, results.trials),
     )
 
 

@@ -15,7 +15,7 @@ LAYERS = (
     ("losses", "evaluation", "spec"),
     ("models", "data", "record"),
     ("training", "search", "tracking", "analysis"),
-    ("execution", "reporting"),
+    ("execution", "reporting", "delivery"),
     ("workflow",),
     ("cli",),
 )
@@ -46,6 +46,7 @@ WITHOUT_TORCH = {
     "search",
     "tracking",
     "reporting",
+    "delivery",
     "workflow",
 }
 EXEMPT = {"__init__", "__main__", "testing"}

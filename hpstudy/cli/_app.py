@@ -18,6 +18,7 @@ from hpstudy.cli._report import report
 from hpstudy.cli._run import resume, run, status
 from hpstudy.cli._study_file import check, schema
 from hpstudy.cli._submit import logs, stop, submit
+from hpstudy.cli._sync import sync
 from hpstudy.cli._theory import bounds, losses
 from hpstudy.cli._ui import ui
 from hpstudy.exceptions import HpstudyError, InputError, StudyConflictError, StudyFileError
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 for panel, commands in {
     "Run a study": (check, plan, run, submit, status, logs, stop, resume, schema),
-    "Look at a study": (report, record, ui, register),
+    "Look at a study": (report, record, ui, sync, register),
     "The theory": (losses, bounds),
     "This machine": (doctor,),
 }.items():

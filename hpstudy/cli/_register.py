@@ -31,14 +31,15 @@ def register(
 
     Example: `hpstudy register quickstart cosface`
     """
+    from hpstudy.delivery import make_tracker
     from hpstudy.tracking import pick_model, tracking_uri, trained_models
-    from hpstudy.workflow import open_results, study_tracker
+    from hpstudy.workflow import open_results
 
     results = open_results(study_name(study), home)
     models = list(trained_models(results.folder, results.study, results.trials))
     model = pick_model(models, results.study, arm, condition)
     registered = name or model.registered_name
-    version = study_tracker(results.study, results.folder.home).register(model, registered)
+    version = make_tracker(results.study, results.folder).register(model, registered)
     uri, address = f"models:/{registered}/{version}", tracking_uri(results.folder.workplace)
     console = Console(stderr=as_json)
     told = f"{model.metric} {float(model.row['objective']):.4g}, best of {model.confirmed} confirm trials"

@@ -2,12 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from hpstudy.exceptions import StudyConflictError
 from hpstudy.execution._inputs import check_arms, check_data
@@ -19,7 +16,7 @@ from hpstudy.execution._ray import prepare_environment, ray_session
 from hpstudy.record import Location, StudyFolder, TrialRequest, TrialResult
 from hpstudy.search import Planner
 from hpstudy.spec import Study, diff_studies
-from hpstudy.tracking import Tracker
+from hpstudy.tracking import Tracker, record_loader
 
 LEAST_S_BETWEEN_EPOCHS = 0.2
 """Seconds within which not every epoch of every trial is shown; that a trial begins or ends always is."""
@@ -118,6 +115,7 @@ class _Session:
         folder.sweep()
         for result in before:
             self._keeper.resumed(result)
+        self._load = record_loader(folder)
         tracker.catch_up([result.as_row() for result in before], self._load)
         self._show()
 
@@ -162,12 +160,6 @@ class _Session:
             self._folder.write_trials()
         self._tracker.trial_finished(result.as_row(), self._load)
         self._show()
-
-    def _load(self, row: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
-        """What the tracker reads of a finished trial, when it comes to it."""
-        folder, trial_id = self._folder, row["trial_id"]
-        files = folder.local_files(*(f"{kind}/{trial_id}.parquet" for kind in ("trajectories", "epochs")))
-        return folder.trajectory(trial_id), folder.epochs(trial_id), files
 
     def _show(self) -> None:
         self._shown = time.monotonic()

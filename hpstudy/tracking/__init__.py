@@ -5,12 +5,22 @@ delivered again at any time and nothing is ever doubled; whatever did not arrive
 next start.
 """
 
+from hpstudy.tracking._access import check_access
 from hpstudy.tracking._background import BackgroundTracker
-from hpstudy.tracking._environment import tracking_uri
+from hpstudy.tracking._environment import shown, tracking_uri
 from hpstudy.tracking._mlflow import MlflowTracker
 from hpstudy.tracking._notes import NOTE_LENGTH, escaped, fitted, table
 from hpstudy.tracking._pages import DataInput, OpeningPages, Page
-from hpstudy.tracking._protocol import DrawTrial, LoadTrial, NullTracker, Row, Tracker, TrackingUnavailableError
+from hpstudy.tracking._protocol import (
+    DrawTrial,
+    LoadTrial,
+    NullTracker,
+    Row,
+    Tracker,
+    TrackingRefusedError,
+    TrackingUnavailableError,
+)
+from hpstudy.tracking._record import record_loader
 from hpstudy.tracking._server import ServerHandle, serve, study_url, ui_command
 from hpstudy.tracking._trained import TrainedModel, pick_model, trained_models
 
@@ -27,12 +37,16 @@ __all__ = [
     "Row",
     "ServerHandle",
     "Tracker",
+    "TrackingRefusedError",
     "TrackingUnavailableError",
     "TrainedModel",
+    "check_access",
     "escaped",
     "fitted",
     "pick_model",
+    "record_loader",
     "serve",
+    "shown",
     "study_url",
     "table",
     "tracking_uri",

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from hpstudy.tracking._pages import Page
-from hpstudy.tracking._protocol import LoadTrial, Row, Tracker, TrackingUnavailableError
+from hpstudy.tracking._protocol import LoadTrial, Row, Tracker, TrackingRefusedError, TrackingUnavailableError
 from hpstudy.tracking._trained import TrainedModel
 
 _logger = logging.getLogger(__name__)
@@ -23,10 +23,10 @@ class _Delivery:
 class BackgroundTracker(Tracker):
     """Hands every call to another tracker in a thread of its own, in order, and returns at once.
 
-    While the store is away, deliveries wait and are retried with a growing delay; one line in the log says so, one says
-    when it is back. A delivery that meets an error of another kind `attempts` times is set aside. Past `max_waiting`
-    deliveries further trials are set aside as well, so that a long outage cannot fill the memory. What was set aside
-    is in the record, is returned by `close`, and is delivered by the next `catch_up`.
+    While the store is away or refuses, deliveries wait and are retried with a growing delay; one line in the log says
+    so, one says when it is back. A delivery that meets an error of another kind `attempts` times is set aside. Past
+    `max_waiting` deliveries further trials are set aside as well, so that a long outage cannot fill the memory. What
+    was set aside is in the record, is returned by `close`, and is delivered by the next `catch_up`.
 
     Ownership: rows given to it must not be changed afterwards. `close` ends it for good.
 
@@ -36,6 +36,7 @@ class BackgroundTracker(Tracker):
         max_delay: Seconds between retries at most.
         attempts: How often an unexpected error is met before the delivery is set aside.
         max_waiting: Deliveries that may wait.
+        remedy: What delivers whatever `close` leaves, for the line in the log that says so.
     """
 
     def __init__(
@@ -46,19 +47,21 @@ class BackgroundTracker(Tracker):
         max_delay: float = 60.0,
         attempts: int = 3,
         max_waiting: int = 1000,
+        remedy: str = "a resume",
     ) -> None:
         self._tracker = tracker
         self._first_delay = first_delay
         self._max_delay = max_delay
         self._attempts = attempts
         self._max_waiting = max_waiting
+        self._remedy = remedy
         self._queue: queue.SimpleQueue[_Delivery | None] = queue.SimpleQueue()
         self._waiting: dict[_Delivery, None] = {}
         self._set_aside: list[str] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._abandoned = threading.Event()
-        self._away = False
+        self._away: type[TrackingUnavailableError] | None = None
         self._told: set[str] = set()
         self._thread = threading.Thread(target=self._work, name="hpstudy-tracking", daemon=True)
         self._thread.start()
@@ -89,7 +92,14 @@ class BackgroundTracker(Tracker):
     def catch_up(self, rows: Iterable[Row], load: LoadTrial) -> None:
         """Reads and delivers in the writer thread; `load` must be safe to call there."""
         rows = list(rows)
-        self._submit("catching up with the record", lambda: self._tracker.catch_up(rows, load))
+
+        def deliver() -> None:
+            self._tracker.catch_up(rows, load)
+            caught_up = {row["trial_id"] for row in rows}
+            with self._lock:
+                self._set_aside = [label for label in self._set_aside if label not in caught_up]
+
+        self._submit("catching up with the record", deliver)
 
     def delivered(self, timeout: float = 60.0) -> set[str]:
         """Asks the store, after all that waits; `catch_up` does the same without making the caller wait.
@@ -127,7 +137,9 @@ class BackgroundTracker(Tracker):
             missing = (*self._set_aside, *(delivery.label for delivery in self._waiting))
         if missing:
             _logger.warning(
-                "%d deliveries to MLflow are left; the record holds them and a resume delivers", len(missing)
+                "%d deliveries to MLflow are left; the record holds them, deliver them with: %s",
+                len(missing),
+                self._remedy,
             )
         return missing
 
@@ -155,9 +167,7 @@ class BackgroundTracker(Tracker):
             try:
                 delivery.deliver()
             except TrackingUnavailableError as error:
-                if not self._away:
-                    self._away = True
-                    _logger.warning("MLflow is away; deliveries wait and are retried: %s", error)
+                self._tell_away(error)
             except Exception as error:
                 errors += 1
                 if errors >= self._attempts:
@@ -165,12 +175,19 @@ class BackgroundTracker(Tracker):
                     return True
             else:
                 if self._away:
-                    self._away = False
+                    self._away = None
                     _logger.info("MLflow is back; deliveries go on")
                 return True
             self._wait(delay)
             delay = min(2 * delay, self._max_delay)
         return False
+
+    def _tell_away(self, error: TrackingUnavailableError) -> None:
+        """Says once that the store is away, and once that it answers but refuses: that needs somebody's hand."""
+        if self._away is not type(error):
+            self._away = type(error)
+            state = "refuses" if isinstance(error, TrackingRefusedError) else "is away"
+            _logger.warning("MLflow %s; deliveries wait and are retried: %s", state, error)
 
     def _give_up(self, label: str, error: Exception) -> None:
         """Sets a delivery aside; a cause that was met before is not told in full again."""

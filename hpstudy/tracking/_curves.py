@@ -23,6 +23,8 @@ _FIRST = (
     "train/",
 )
 """Starts of names of metrics, `$` where a name ends."""
+FINE = {f"train/{name}" for name in ("theta_med", "log_b_avg", "s", "implied_p_w", "loss")}
+"""The curves that a study is about; they get more points than the others."""
 
 
 class TrialCurves:
@@ -36,18 +38,20 @@ class TrialCurves:
         row: The trial's row of the record.
         trajectory: One row a step.
         epochs: One row an epoch.
-        max_points: The most points of one curve over the steps; its extremes are kept.
+        max_points: The most points over the steps of a curve in `FINE`; its extremes are kept.
+        max_points_of_others: The same of any other curve.
     """
 
-    def __init__(self, row: Row, trajectory: pd.DataFrame, epochs: pd.DataFrame, max_points: int) -> None:
+    def __init__(
+        self, row: Row, trajectory: pd.DataFrame, epochs: pd.DataFrame, max_points: int, max_points_of_others: int
+    ) -> None:
         self.metrics: list[Metric] = []
         self.remarks: dict[str, str] = {}
         self._start_ms, self._end_ms = _milliseconds(row)
         last_steps = [int(frame["step"].max()) for frame in (trajectory, epochs) if len(frame)]
         self._last_step = max([1, *last_steps, *([int(row["steps"])] if is_given(row.get("steps")) else [])])
-        self._max_points = max_points
         for name, steps, values in _step_curves(trajectory):
-            self._add(name, steps, values, max_points)
+            self._add(name, steps, values, max_points if name in FINE else min(max_points, max_points_of_others))
         for name, steps, values in _epoch_curves(epochs):
             self._add(name, steps, values, max(max_points, len(values)))
         last = {metric.key: metric.value for metric in self.metrics}

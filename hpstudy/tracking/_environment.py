@@ -1,6 +1,7 @@
 """What MLflow reads from the environment, set before it is imported, and where the runs are."""
 
 import os
+import re
 from pathlib import Path
 
 MLFLOW_ENVIRONMENT = {
@@ -22,6 +23,11 @@ for _name, _value in MLFLOW_ENVIRONMENT.items():
 def tracking_uri(home: Path) -> str:
     """`$MLFLOW_TRACKING_URI`, or the SQLite database in `home`."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home.absolute() / 'mlflow.db'}"
+
+
+def shown(uri: str) -> str:
+    """The address, or a text with addresses, without the users and passwords that they may hold."""
+    return re.sub(r"(?<=://)[^/@\s]*@", "", uri)
 
 
 def is_server(uri: str) -> bool:

@@ -18,10 +18,9 @@ from hpstudy.tracking._notes import trial_note
 from hpstudy.tracking._pages import OpeningPages, Page
 from hpstudy.tracking._protocol import DrawTrial, LoadTrial, Row, Tracker
 from hpstudy.tracking._showing import NOTE, log_inputs, show
-from hpstudy.tracking._store import KEY, RunStore, store_errors
+from hpstudy.tracking._store import DELIVERED, RunStore, store_errors
 from hpstudy.tracking._trained import TrainedModel
 
-DELIVERED = "hpstudy.delivered"
 RESULT = "hpstudy.result"
 LEVEL = "level"
 FINISHED_AS = {"completed": "FINISHED", "pruned": "FINISHED", "diverged": "FAILED", "failed": "FAILED"}
@@ -43,7 +42,9 @@ class MlflowTracker(Tracker):
         sha256: Of `resolved_yaml`; runs of another file under the same name are left alone.
         resolved_yaml: Stored with the study's run as `study.yaml`.
         arms: Names of the arms to show from the start; others appear with their first trial.
-        max_points: The most points of one trajectory curve, at least 4; extremes are kept.
+        max_points: The most points of θ_med, log B_avg, s, the implied P_W and the loss, at least 4; extremes are
+            kept.
+        max_points_of_others: The same of the other curves over the steps.
         describe: Gives what the study, its arms and its data say of themselves; called when the study is first opened,
             where the deliveries are made.
         draw: Draws a trial that ended; called where the deliveries are made.
@@ -58,7 +59,8 @@ class MlflowTracker(Tracker):
         resolved_yaml: str,
         *,
         arms: Sequence[str] = (),
-        max_points: int = 400,
+        max_points: int = 1000,
+        max_points_of_others: int = 160,
         describe: Callable[[], OpeningPages] = OpeningPages,
         draw: DrawTrial = lambda row, epochs: {},
     ) -> None:
@@ -66,7 +68,7 @@ class MlflowTracker(Tracker):
         self._question = question
         self._resolved_yaml = resolved_yaml
         self._arms = tuple(arms)
-        self._max_points = max_points
+        self._max_points = (max_points, max_points_of_others)
         self._describe = describe
         self._draw = draw
         self._store = RunStore(tracking_uri(home), home / "mlartifacts", study_name, sha256)
@@ -137,10 +139,10 @@ class MlflowTracker(Tracker):
                     self._store.discard(row["trial_id"])
                     run_id, _ = self._trial_run(row)
             trajectory, epochs, artifacts = load(row)
-            curves = TrialCurves(row, trajectory, epochs, self._max_points)
+            curves = TrialCurves(row, trajectory, epochs, *self._max_points)
             tags = {**_describe.tags(row), **curves.remarks, NOTE: trial_note(row), RESULT: result}
             self._store.log(run_id, metrics=curves.metrics, params=_describe.params(row), tags=tags)
-            self._store.log_artifacts(run_id, artifacts)
+            self._store.log_files(run_id, artifacts)
             self._store.log_content(run_id, self._drawn(row, epochs))
             log_inputs(self._store, run_id, self._opening.data.get(row["condition"], ()))
             status = FINISHED_AS[row["status"]]
@@ -214,7 +216,13 @@ class MlflowTracker(Tracker):
         """The ids of the trials whose delivery is complete."""
         with store_errors():
             self._open()
-            return {run.data.tags[KEY] for run in self._store.find(f"tags.`{DELIVERED}` = '1'")}
+            return {key for key, run in self._store.by_key().items() if run.data.tags.get(DELIVERED) == "1"}
+
+    def is_finished(self) -> bool:
+        """Whether the study's run holds what `study_finished` delivers, and no session was begun since."""
+        with store_errors():
+            self._open()
+            return bool(self._store.client.get_run(self._study_run_id).info.status == "FINISHED")
 
     def catch_up(self, rows: Iterable[Row], load: LoadTrial) -> None:
         """Delivers those finished trials that are not delivered yet."""

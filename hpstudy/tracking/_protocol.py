@@ -1,12 +1,12 @@
 """What a tracker is, and the one that keeps nothing."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
-from hpstudy.exceptions import HpstudyError
+from hpstudy.exceptions import HpstudyError, InputError
 from hpstudy.tracking._pages import Page
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 """One row of the record's `trials` table."""
 
-LoadTrial = Callable[[Row], tuple[pd.DataFrame, pd.DataFrame, Sequence[Path]]]
-"""Reads the trajectory, the epochs and the artifacts of one finished trial."""
+LoadTrial = Callable[[Row], tuple[pd.DataFrame, pd.DataFrame, Mapping[str, Path]]]
+"""Reads the trajectory, the epochs and the artifacts of one finished trial, each by the name that it is to have."""
 
 DrawTrial = Callable[[Row, pd.DataFrame], Mapping[str, bytes]]
 """Draws a trial from its row and its epochs: picture files by their paths below the run's artifacts."""
@@ -24,6 +24,10 @@ DrawTrial = Callable[[Row, pd.DataFrame], Mapping[str, bytes]]
 
 class TrackingUnavailableError(HpstudyError):
     """The tracking store cannot be reached now; the same call may work later."""
+
+
+class TrackingRefusedError(TrackingUnavailableError, InputError):
+    """The tracking store answers and refuses, until its user or whoever runs it changes something."""
 
 
 class Tracker(Protocol):

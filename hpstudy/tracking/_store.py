@@ -13,10 +13,13 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from hpstudy.tracking._environment import is_server
-from hpstudy.tracking._protocol import TrackingUnavailableError
+from hpstudy.tracking._protocol import TrackingRefusedError, TrackingUnavailableError
+from hpstudy.tracking._refusals import is_unsent, refusal, refusal_of, silence
 
 KEY = "hpstudy.key"
 SHA256 = "hpstudy.sha256"
+DELIVERED = "hpstudy.delivered"
+PARENT = "mlflow.parentRunId"
 METRICS_A_BATCH = 800
 ENTRIES_A_BATCH = 100
 """Params, and tags, a batch: MLflow takes 100 of each and 1000 entries in all."""
@@ -29,25 +32,34 @@ for _name in ("mlflow.store.db", "alembic"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 # It logs each error with its traceback before it raises it; whoever catches it tells.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+# It warns of every request that is sent again.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turns what MLflow raises when its store is away into `TrackingUnavailableError`."""
+    """Turns what MLflow raises when its store is away, or refuses, into `TrackingUnavailableError`."""
     try:
         yield
     except MlflowException as error:
+        refused = refusal(error)
+        if refused is not None:
+            raise TrackingRefusedError(refused) from error
         # A refused connection comes as INTERNAL_ERROR; only the exception underneath tells.
         below = error.__cause__ or error.__context__
         unreachable = isinstance(below, OSError) or _is_operational(below)
-        if unreachable or error.error_code in UNAVAILABLE_CODES:
-            raise TrackingUnavailableError(f"the MLflow store does not answer: {error}") from error
+        if unreachable or is_unsent(error) or error.error_code in UNAVAILABLE_CODES:
+            raise TrackingUnavailableError(f"the MLflow store does not answer: {silence(error)}") from error
         raise
     except OSError as error:
         # Artifacts travel outside MLflow's error mapping; only what requests raises carries a response.
-        status = getattr(getattr(error, "response", None), "status_code", 503)
-        if hasattr(error, "response") and (status == 429 or status >= 500):
-            raise TrackingUnavailableError(f"the MLflow server does not take artifacts: {error}") from error
+        if hasattr(error, "response"):
+            status = getattr(error.response, "status_code", 503)
+            refused = refusal_of(status, str(getattr(error.response, "text", "")))
+            if refused is not None:
+                raise TrackingRefusedError(refused) from error
+            if status == 429 or status >= 500:
+                raise TrackingUnavailableError(f"the MLflow server takes no artifacts: {silence(error)}") from error
         raise
     except Exception as error:
         if _is_operational(error):
@@ -96,7 +108,7 @@ class RunStore:
                 "mlflow.note.content": description[:TAG_LENGTH],
                 "mlflow.experimentKind": "custom_model_development",
             }
-            self.experiment_id = self.client.create_experiment(self._experiment, artifact_location=location, tags=tags)
+            self.experiment_id = self._create_experiment(location, tags)
             return
         self.experiment_id = experiment.experiment_id
         if experiment.lifecycle_stage == "deleted":
@@ -106,6 +118,15 @@ class RunStore:
     def describe(self, description: str) -> None:
         """Sets what the experiment says of itself."""
         self.client.set_experiment_tag(self.experiment_id, "mlflow.note.content", description[:TAG_LENGTH])
+
+    def _create_experiment(self, location: str | None, tags: dict[str, str]) -> str:
+        try:
+            return str(self.client.create_experiment(self._experiment, artifact_location=location, tags=tags))
+        except MlflowException as error:
+            # It was made by a request whose answer was lost, or by another study's driver at the same time.
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return str(self.client.get_experiment_by_name(self._experiment).experiment_id)
 
     def find(self, condition: str = "") -> Iterator[Any]:
         """The runs of this study that meet a condition in MLflow's search syntax."""
@@ -130,17 +151,41 @@ class RunStore:
         if run_id is not None:
             self._run_ids[key] = run_id
             return run_id, True
-        parent_tag = {"mlflow.parentRunId": parent} if parent else {}
+        parent_tag = {PARENT: parent} if parent else {}
         all_tags = {**tags, **parent_tag, KEY: key, SHA256: self.sha256}
         run = self.client.create_run(self.experiment_id, start_time=start_ms, run_name=name, tags=all_tags)
-        self._run_ids[key] = run.info.run_id
-        return run.info.run_id, False
+        run_id = str(run.info.run_id)
+        if is_server(self._uri):
+            # MLflow's client sends a request again whose answer was lost, and each makes a run.
+            run_id = self._look_up(key) or run_id
+        self._run_ids[key] = run_id
+        return run_id, False
 
     def _look_up(self, key: str) -> str | None:
         quote = '"' if "'" in key else "'"
-        for run in self.find(f"tags.`{KEY}` = {quote}{key}{quote}"):
-            return str(run.info.run_id)
-        return None
+        found = list(self.find(f"tags.`{KEY}` = {quote}{key}{quote}"))
+        return str(self._only(found).info.run_id) if found else None
+
+    def by_key(self) -> dict[str, Any]:
+        """Every run of the study by its key, once: a doubled one goes to MLflow's bin."""
+        found: dict[str, list[Any]] = {}
+        for run in self.find():
+            found.setdefault(run.data.tags[KEY], []).append(run)
+        runs = {key: self._only(doubles) for key, doubles in found.items()}
+        self._run_ids = {key: str(run.info.run_id) for key, run in runs.items()}
+        return runs
+
+    def _only(self, doubles: Sequence[Any]) -> Any:
+        """The fullest of the runs with one key; the others are deleted, and their children are given to it."""
+        kept, *others = sorted(
+            doubles,
+            key=lambda run: (run.data.tags.get(DELIVERED) != "1", -len(run.data.metrics), run.info.run_id),
+        )
+        for other in others:
+            for child in self.find(f"tags.`{PARENT}` = '{other.info.run_id}'"):
+                self.client.set_tag(child.info.run_id, PARENT, kept.info.run_id)
+            self.client.delete_run(other.info.run_id)
+        return kept
 
     def discard(self, key: str) -> None:
         """Deletes the run with this key (MLflow keeps it in its bin)."""
@@ -206,13 +251,21 @@ class RunStore:
                 path.write_bytes(data)
             self.client.log_artifacts(run_id, folder)
 
+    def log_files(self, run_id: str, files: Mapping[str, Path]) -> None:
+        """Copies files to the run, each under the name that it is to have there; one that is gone is left out."""
+        with TemporaryDirectory(prefix="hpstudy-") as folder:
+            links = [Path(folder) / name for name in files]
+            for link, path in zip(links, files.values(), strict=True):
+                link.symlink_to(path.absolute())
+            self.log_artifacts(run_id, links)
+
     def log_artifacts(self, run_id: str, paths: Sequence[Path], folder: str = "") -> None:
         """Copies files and folders to a folder of the run; one that is gone is named and left out."""
         for path in paths:
             if path.exists():
                 self.client.log_artifact(run_id, str(path), folder or None)
             else:
-                _logger.warning("artifact %s of run %s is gone and was left out", path, run_id)
+                _logger.warning("artifact %s of run %s is gone and was left out", path.name, run_id)
 
 
 def create_database(uri: str) -> None:

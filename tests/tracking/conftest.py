@@ -1,8 +1,10 @@
 """A small study's record, and one MLflow database a module: making one takes seconds."""
 
+import importlib.util
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,7 @@ def make_tracker(home: Path, request: pytest.FixtureRequest) -> Callable[..., tr
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def row() -> dict[str, Any]:
     return {
         "study": "quick",
@@ -97,6 +99,17 @@ def frames() -> Frames:
         }
     )
     return trajectory, epochs
+
+
+@pytest.fixture(scope="session")
+def proxies() -> ModuleType:
+    """`proxy.py`: a server in front of another one that holds requests and loses answers."""
+    specification = importlib.util.spec_from_file_location("tracking_proxy", Path(__file__).with_name("proxy.py"))
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

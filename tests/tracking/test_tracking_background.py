@@ -49,8 +49,8 @@ def test_an_outage_is_waited_out_and_told_once(caplog: pytest.LogCaptureFixture)
     background = tracking.BackgroundTracker(inner, first_delay=0.01)
     with caplog.at_level(logging.INFO, "hpstudy.tracking"):
         background.start()
-        background.trial_finished({"trial_id": "a"}, lambda row: (EMPTY, EMPTY, []))
-        background.trial_finished({"trial_id": "b"}, lambda row: (EMPTY, EMPTY, []))
+        background.trial_finished({"trial_id": "a"}, lambda row: (EMPTY, EMPTY, {}))
+        background.trial_finished({"trial_id": "b"}, lambda row: (EMPTY, EMPTY, {}))
         assert background.close(5.0) == ()
     assert inner.calls == ["start", "a", "b"]
     assert [record.message.partition(";")[0] for record in caplog.records] == ["MLflow is away", "MLflow is back"]
@@ -59,8 +59,8 @@ def test_an_outage_is_waited_out_and_told_once(caplog: pytest.LogCaptureFixture)
 def test_a_broken_delivery_does_not_block_the_next(caplog: pytest.LogCaptureFixture) -> None:
     inner = Scripted(*[KeyError("bug")] * 3)
     background = tracking.BackgroundTracker(inner, first_delay=0.001)
-    background.trial_finished({"trial_id": "a"}, lambda row: (EMPTY, EMPTY, []))
-    background.trial_finished({"trial_id": "b"}, lambda row: (EMPTY, EMPTY, []))
+    background.trial_finished({"trial_id": "a"}, lambda row: (EMPTY, EMPTY, {}))
+    background.trial_finished({"trial_id": "b"}, lambda row: (EMPTY, EMPTY, {}))
     assert background.close(5.0) == ("a",)
     assert inner.calls == ["b"]
     assert "a could not be delivered" in caplog.text
@@ -73,7 +73,7 @@ def test_the_caller_never_waits_and_close_says_what_is_left() -> None:
     began = time.perf_counter()
     background.start()
     for trial_id in "abcd":
-        background.trial_finished({"trial_id": trial_id}, lambda row: (EMPTY, EMPTY, []))
+        background.trial_finished({"trial_id": trial_id}, lambda row: (EMPTY, EMPTY, {}))
     assert background.close(0.05) == ("c", "d", "start", "a", "b")
     assert time.perf_counter() - began < 1.0
     inner.gate.set()
@@ -110,12 +110,12 @@ def test_a_real_study_in_the_background(
     background = tracking.BackgroundTracker(make_tracker())
     background.start()
     background.trial_started(row)
-    background.trial_finished(row, lambda row: (*frames, []))
+    background.trial_finished(row, lambda row: (*frames, {}))
     other = {**row, "trial_id": "cosface.default.search.s0.008", "number": 8}
 
-    def load(missing: tracking.Row) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
+    def load(missing: tracking.Row) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Path]]:
         assert missing["number"] == 8
-        return *frames, []
+        return *frames, {}
 
     background.catch_up(iter([row, other]), load)
     background.interrupted()

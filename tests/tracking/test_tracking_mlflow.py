@@ -1,14 +1,18 @@
+import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
 import hpstudy.tracking as tracking
+from hpstudy.record import TRAJECTORY_COLUMNS, StudyFolder, TrialResult
 
 Make = Callable[..., tracking.MlflowTracker]
 Frames = tuple[pd.DataFrame, pd.DataFrame]
@@ -32,7 +36,7 @@ def test_tree(home: Path, make_tracker: Make, row: dict[str, Any], frames: Frame
     tracker.trial_started({key: row[key] for key in row if key not in ("status", "ended_at")})
     assert runs_of(home, "tree")[row["trial_id"]].data.tags["status"] == "running"
     assert tracker.delivered() == set()
-    tracker.trial_finished(row, lambda row: (*frames, [figure]))
+    tracker.trial_finished(row, lambda row: (*frames, {"figure.txt": figure}))
     tracker.arm_finished("cosface", tracking.Page(metrics={"confirm/mean": 0.8, "confirm/spread": math.nan}))
     files = {"": [folder, tmp_path / "gone"]}
     tracker.study_finished(tracking.Page(note="**Verdict**: a tie", metrics={"trials/completed": 1}, files=files))
@@ -80,6 +84,7 @@ def test_redelivery(
     count: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    make_tracker = functools.partial(make_tracker, max_points_of_others=1000)
     first = make_tracker()
     first.start()
     client, calls = first._store.client, []
@@ -93,7 +98,7 @@ def test_redelivery(
 
     monkeypatch.setattr(client, "log_batch", killed)
     with pytest.raises(KeyboardInterrupt, match="killed"):
-        first.trial_finished(row, lambda row: (*frames, []))
+        first.trial_finished(row, lambda row: (*frames, {}))
 
     again = make_tracker()
     again.start()
@@ -103,16 +108,16 @@ def test_redelivery(
     assert 0 < count(metrics, run_id) < 2000
     loads = []
 
-    def load(missing: Any) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
+    def load(missing: Any) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Path]]:
         loads.append(missing["trial_id"])
-        return *frames, []
+        return *frames, {}
 
     again.catch_up([row], load)
     curves = 336 * 11 + 2 + 3 * 2
     single = len({"cost/wall_s", "cost/epochs", "cost/steps", "cost/samples_per_s", "objective"})
     assert count(metrics, run_id) == curves + single
     make_tracker().catch_up([row], load)
-    again.trial_finished(row, lambda row: (*frames, []))
+    again.trial_finished(row, lambda row: (*frames, {}))
     assert loads == [row["trial_id"]]
     assert count(metrics, run_id) == curves + single
     assert count("select count(*) from params where run_uuid = ?", run_id) == 7
@@ -129,7 +134,7 @@ def test_resume(home: Path, make_tracker: Make, row: dict[str, Any], frames: Fra
     resumed.start()
     resumed.trial_started({**row, "attempt": 1})
     assert {run.info.status for run in runs_of(home, "resume").values()} == {"RUNNING"}
-    resumed.trial_finished({**row, "attempt": 1}, lambda row: (*frames, []))
+    resumed.trial_finished({**row, "attempt": 1}, lambda row: (*frames, {}))
     for score in (0.8, 0.8, 0.7):
         resumed.arm_finished("cosface", tracking.Page(metrics={"confirm/mean": score}))
     runs = runs_of(home, "resume")
@@ -150,7 +155,7 @@ def test_divergence(home: Path, make_tracker: Make, row: dict[str, Any], frames:
         "geometry/final_s": math.inf,
     }
     tracker = make_tracker()
-    tracker.trial_finished({**row, **changes}, lambda row: (trajectory, frames[1].head(0), []))
+    tracker.trial_finished({**row, **changes}, lambda row: (trajectory, frames[1].head(0), {}))
     run = runs_of(home, "divergence")[row["trial_id"]]
     assert run.info.status == "FAILED"
     assert run.info.run_name.endswith("(diverged)")
@@ -169,8 +174,8 @@ def test_a_later_attempt_takes_the_place_of_an_earlier_one(
 ) -> None:
     tracker = make_tracker(arms=())
     empty = frames[0].head(2), frames[1].head(0)
-    tracker.trial_finished({**row, "status": "failed", "cause": "out of memory", "steps": 2}, lambda row: (*empty, []))
-    tracker.trial_finished({**row, "attempt": 1}, lambda row: (*frames, []))
+    tracker.trial_finished({**row, "status": "failed", "cause": "out of memory", "steps": 2}, lambda row: (*empty, {}))
+    tracker.trial_finished({**row, "attempt": 1}, lambda row: (*frames, {}))
     run = runs_of(home, "a_later_attempt_takes_the_place_of_an_earlier_one")[row["trial_id"]]
     assert run.info.status == "FINISHED"
     assert "cause" not in run.data.tags
@@ -178,7 +183,7 @@ def test_a_later_attempt_takes_the_place_of_an_earlier_one(
 
 
 def test_another_file_of_the_same_name(make_tracker: Make, row: dict[str, Any], frames: Frames) -> None:
-    make_tracker().trial_finished(row, lambda row: (*frames, []))
+    make_tracker().trial_finished(row, lambda row: (*frames, {}))
     assert make_tracker(sha256="0ther").delivered() == set()
     assert make_tracker().delivered() == {row["trial_id"]}
 
@@ -192,12 +197,45 @@ def test_deleted_experiment(home: Path, make_tracker: Make) -> None:
 
 
 def test_decimation(home: Path, make_tracker: Make, row: dict[str, Any], frames: Frames) -> None:
-    make_tracker(max_points=20).trial_finished(row, lambda row: (*frames, []))
+    make_tracker(max_points=20).trial_finished(row, lambda row: (*frames, {}))
     run = runs_of(home, "decimation")[row["trial_id"]]
     history = MlflowClient(tracking.tracking_uri(home)).get_metric_history(run.info.run_id, "train/loss")
     values = [point.value for point in history]
     assert len(values) <= 20
     assert (min(values), max(values)) == (frames[0]["loss"].min(), frames[0]["loss"].max())
+
+
+def test_the_curves_that_a_study_is_about_get_more_points(
+    home: Path, make_tracker: Make, row: dict[str, Any], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    names = ("theta_med", "log_b_avg", "s", "implied_p_w", "loss", "grad_norm", "lr")
+    trajectory = pd.DataFrame({"step": range(1, 5001)} | {name: rng.normal(size=5000) for name in names})
+    make_tracker().trial_finished(row, lambda row: (trajectory, pd.DataFrame(), {}))
+    run = runs_of(home, "the_curves_that_a_study_is_about_get_more_points")[row["trial_id"]]
+    client = MlflowClient(tracking.tracking_uri(home))
+    for name in names:
+        values = [point.value for point in client.get_metric_history(run.info.run_id, f"train/{name}")]
+        low, high = (800, 1000) if name not in ("grad_norm", "lr") else (100, 160)
+        assert low <= len(values) <= high
+        assert (min(values), max(values)) == (trajectory[name].min(), trajectory[name].max())
+
+
+def test_the_record_of_a_trial_arrives_whole(home: Path, make_tracker: Make, row: dict[str, Any]) -> None:
+    folder = StudyFolder(home / "studies", "whole")
+    steps = {name: np.zeros(3, np.float32) for name in TRAJECTORY_COLUMNS}
+    steps |= {"step": np.arange(1, 4, dtype=np.int32), "epoch": np.ones(3, np.int32)}
+    folder.attempt(row["trial_id"]).write_epoch(
+        1, steps, {"epoch": 1, "step": 3, "theta_target_histogram": [1, 2, 3], "val/x": 0.5}, None
+    )
+    names = {field.name for field in dataclasses.fields(TrialResult)} & row.keys()
+    folder.finish_trial(TrialResult(**{name: row[name] for name in names}))
+    make_tracker().catch_up([row], tracking.record_loader(folder))
+    run_id = runs_of(home, "the_record_of_a_trial_arrives_whole")[row["trial_id"]].info.run_id
+    arrived = home / "mlartifacts" / run_id / "artifacts"
+    assert {path.name for path in arrived.iterdir()} == {"trajectory.parquet", "epochs.parquet"}
+    assert list(pd.read_parquet(arrived / "trajectory.parquet").columns) == list(TRAJECTORY_COLUMNS)
+    assert list(pd.read_parquet(arrived / "epochs.parquet")["theta_target_histogram"][0]) == [1, 2, 3]
 
 
 def test_an_unreachable_server_is_told_apart(

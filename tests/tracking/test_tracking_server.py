@@ -35,7 +35,7 @@ def test_a_real_server(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     local = tracking.MlflowTracker(home, "served", "Why?", "5ead", "version: 1\n")
-    local.trial_finished(row, lambda row: (*frames, []))
+    local.trial_finished(row, lambda row: (*frames, {}))
     with tracking.serve(home, port=0) as server:
         group = server._process.pid
         assert processes_in_group(group)
@@ -60,11 +60,11 @@ def test_a_real_server(
             tracking.MlflowTracker(home, "remote", "Why?", "5ead", "version: 1\n"), first_delay=0.1
         )
         artifact = server.log
-        remote.trial_finished({**row, "attempt": 1}, lambda row: (*frames, [artifact]))
+        remote.trial_finished({**row, "attempt": 1}, lambda row: (*frames, {"server.log": artifact}))
         assert remote.delivered() == {row["trial_id"]}
         assert remote.close() == ()
         monkeypatch.delenv("MLFLOW_TRACKING_URI")
-        assert list((home / "mlartifacts").rglob("mlflow-server.log"))
+        assert list((home / "mlartifacts").rglob("server.log"))
 
         port = int(server.url.rpartition(":")[2])
         with pytest.raises(InputError, match=f"port {port} on 127.0.0.1 cannot be used"):
