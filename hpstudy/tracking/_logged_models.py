@@ -28,7 +28,9 @@ METRIC_GROUPS = ("val/", "test/")
 
 _logger = logging.getLogger(__name__)
 
-logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
+# They tell of every step that worked.
+for _name in ("mlflow.pyfunc", "mlflow.store.model_registry"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 def log_model(store: RunStore, run_id: str, model: TrainedModel) -> str | None:
