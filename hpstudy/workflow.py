@@ -225,7 +225,7 @@ def _summary(results: Results) -> "StudySummary":
     report = _written_report(results, facts)
     return StudySummary(
         pages=closing_pages(results.study, facts, report, results.folder.sessions()),
-        models=trained_models(results.folder, results.study, results.trials),
+        models=list(trained_models(results.folder, results.study, results.trials)),
     )
 
 

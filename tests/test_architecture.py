@@ -15,7 +15,8 @@ LAYERS = (
     ("losses", "evaluation", "spec"),
     ("models", "data", "record"),
     ("training", "search", "tracking", "analysis"),
-    ("execution", "reporting", "delivery"),
+    ("execution", "reporting"),
+    ("delivery",),
     ("workflow",),
     ("cli",),
 )
