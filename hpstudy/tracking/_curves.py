@@ -1,5 +1,6 @@
 """The curves of one trial as MLflow metrics: rows of the record in, metrics and remarks out."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -84,11 +85,13 @@ def _place(name: str) -> int:
 
 def _repeats(name: str, value: float, last: Mapping[str, float], row: Row) -> bool:
     """Whether an end metric says again what stands beside it: each would be one more chart on every page."""
-    if name == "geometry/final_s":
-        return last.get("train/s") == value
-    if name == "geometry/train_loss_balanced":
-        return row.get("geometry/train_loss") == value
-    return name == "cost/gpu_s" and value == 0.0
+    beside = {
+        "geometry/final_s": last.get("train/s"),
+        "geometry/train_loss_balanced": row.get("geometry/train_loss"),
+        "cost/gpu_s": 0.0,
+    }.get(name)
+    # Curves are kept in single precision.
+    return beside is not None and is_given(beside) and math.isclose(value, float(beside), rel_tol=1e-6)
 
 
 def _step_curves(trajectory: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.float64]]]:

@@ -89,7 +89,7 @@ def end_metrics(row: Row) -> Iterator[tuple[str, float]]:
             yield key, float(value)
     for key, name in (
         ("objective", "objective"),
-        *((key, f"cost/{key}") for key in ("epochs", "steps", "samples_per_s")),
+        *((key, f"cost/{key}") for key in ("epochs", "samples_per_s")),
     ):
         if is_given(row.get(key)):
             yield name, float(row[key])

@@ -50,10 +50,10 @@ def trial_note(row: Row) -> str:
 
 
 _WHERE = (
-    "Under *Model metrics*: `train/theta_med_deg` is the median angle to the own prototype in degrees (θ_med), "
-    "`train/log_b_avg` the logarithm of B_avg, `train/s` the scale in use, all against the step; `val/…` is what the "
-    "search sees, `test/…` what counts. Curves are thinned here; the Parquet files under *Artifacts* hold every step "
-    "and every epoch."
+    "Under *Model metrics*, where `train` in the search box leaves the curves: `train/theta_med_deg` is the median "
+    "angle to the own prototype in degrees (θ_med), `train/log_b_avg` the logarithm of B_avg, `train/s` the scale in "
+    "use, all against the step; `val/…` is what the search sees, `test/…` what counts. Curves are thinned here; the "
+    "Parquet files under *Artifacts* hold every step and every epoch."
 )
 
 

@@ -114,7 +114,7 @@ def test_redelivery(
 
     again.catch_up([row], load)
     curves = 336 * 11 + 2 + 3 * 2
-    single = len({"cost/wall_s", "cost/epochs", "cost/steps", "cost/samples_per_s", "objective"})
+    single = len({"cost/wall_s", "cost/epochs", "cost/samples_per_s", "objective"})
     assert count(metrics, run_id) == curves + single
     make_tracker().catch_up([row], load)
     again.trial_finished(row, lambda row: (*frames, {}))

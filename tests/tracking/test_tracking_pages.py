@@ -8,6 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 import hpstudy.tracking as tracking
+from hpstudy.tracking._curves import TrialCurves
 
 Make = Callable[..., tracking.MlflowTracker]
 Frames = tuple[pd.DataFrame, pd.DataFrame]
@@ -263,3 +264,20 @@ def test_no_metric_says_what_another_says(home: Path, make_tracker: Make, row: d
     metrics = runs[row["trial_id"]].data.metrics
     assert metrics.keys() >= {"geometry/train_loss", "geometry/max_prototype_cosine", "train/s"}
     assert not metrics.keys() & {"geometry/final_s", "geometry/train_loss_balanced", "cost/gpu_s"}
+
+
+def test_what_counts_and_how_it_moved_come_first(row: dict[str, Any], frames: Frames) -> None:
+    curves = TrialCurves({**row, "test/tar_at_far_1e-3": 0.6}, *frames, max_points=100)
+    names = list(dict.fromkeys(metric.key for metric in curves.metrics))
+    assert names[:7] == [
+        "objective",
+        "test/tar_at_far_1e-3",
+        "val/tar_at_far_1e-3",
+        "train/theta_med_deg",
+        "train/log_b_avg",
+        "train/s",
+        "train/loss",
+    ]
+    assert names[-1].startswith("cost/")
+    steps = [metric.step for metric in curves.metrics if metric.key == "train/loss"]
+    assert steps == sorted(steps)

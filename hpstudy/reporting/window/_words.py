@@ -13,8 +13,9 @@ HOW_TO_READ = (
     "**How to read it.** The tree is study → arm → trial. In the table of runs, filter by "
     "`tags.level = 'arm'` to see one line an arm, or by `tags.phase = 'confirm'` for the trials that count; group by "
     "the tag `arm` or `condition`. Select trials and open *Compare* or *Chart* for `train/theta_med_deg` (θ_med in "
-    "degrees), `train/log_b_avg` (log B_avg) and `train/s` against the step; parallel coordinates take the params `s` "
-    "and `m`. `val/…` is what the search sees, `test/…` what counts."
+    "degrees), `train/log_b_avg` (log B_avg) and `train/s` against the step; `train` in the search box of the charts "
+    "leaves these. Parallel coordinates take the params `s` and `m`. `val/…` is what the search sees, `test/…` what "
+    "counts."
 )
 
 
