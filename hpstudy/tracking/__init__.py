@@ -5,13 +5,16 @@ delivered again at any time and nothing is ever doubled; whatever did not arrive
 next start.
 """
 
+from hpstudy.tracking._account import Account, account_from
 from hpstudy.tracking._background import BackgroundTracker
-from hpstudy.tracking._environment import tracking_uri
+from hpstudy.tracking._environment import is_server, tracking_uri
 from hpstudy.tracking._mlflow import MlflowTracker
 from hpstudy.tracking._protocol import LoadTrial, NullTracker, Row, Tracker, TrackingUnavailableError
-from hpstudy.tracking._server import ServerHandle, serve, study_url, ui_command
+from hpstudy.tracking._server import ServerHandle, is_loopback, serve, ui_command
+from hpstudy.tracking._views import prepare_study_page
 
 __all__ = [
+    "Account",
     "BackgroundTracker",
     "LoadTrial",
     "MlflowTracker",
@@ -20,8 +23,11 @@ __all__ = [
     "ServerHandle",
     "Tracker",
     "TrackingUnavailableError",
+    "account_from",
+    "is_loopback",
+    "is_server",
+    "prepare_study_page",
     "serve",
-    "study_url",
     "tracking_uri",
     "ui_command",
 ]
