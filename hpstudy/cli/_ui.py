@@ -1,9 +1,13 @@
 """`ui`."""
 
+import os
 import signal
+import socket
+import sys
+import webbrowser
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,22 +22,52 @@ if TYPE_CHECKING:
 def ui(
     study: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Open on this study.")] = None,
     home: HomeOption = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on loopback; 0 takes a free one.")] = 5000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 5000,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to bind to. Any other than loopback asks for the user and the password in "
+            "$MLFLOW_TRACKING_USERNAME and $MLFLOW_TRACKING_PASSWORD.",
+        ),
+    ] = "127.0.0.1",
+    allowed_hosts: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,…",
+            help="Names under which browsers may ask for the server, besides localhost.  [default: with --host that "
+            "address, or this machine's name]",
+        ),
+    ] = "",
+    open_browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open a browser where there is a terminal and a display.")
+    ] = True,
 ) -> None:
-    """Serve the MLflow UI of all studies on this machine, until Ctrl-C.
+    """Serve the MLflow UI of all studies, on this machine alone, until Ctrl-C.
+
+    Where `$MLFLOW_TRACKING_URI` names a server, which shows the runs already, only the address is told.
 
     Example: `hpstudy ui quickstart`
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _end)
+    names = [name for name in allowed_hosts.replace(" ", "").split(",") if name]
     try:
-        _serve(study, home, port)
+        _show(study, home, Binding(host, port, names), open_browser)
     except KeyboardInterrupt:
         return
 
 
-def _serve(study: str | None, home: str | None, port: int) -> None:
+class Binding(NamedTuple):
+    """Where the server listens, and under which names."""
+
+    host: str
+    port: int
+    allowed_hosts: list[str]
+
+
+def _show(study: str | None, home: str | None, binding: Binding, open_browser: bool) -> None:
     from hpstudy.exceptions import HpstudyError
     from hpstudy.record import workplace
     from hpstudy.workflow import home_folder
@@ -46,14 +80,37 @@ def _serve(study: str | None, home: str | None, port: int) -> None:
         console.print(starting)
     spinner = console.status(starting)
     with spinner:
-        from hpstudy.tracking import serve, study_url
+        from hpstudy.tracking import account_from, is_loopback, is_server, prepare_study_page, serve, tracking_uri
 
-        with serve(workplace(folder), port=port) as server:
-            address = study_url(server.url, name) if name else server.url
+        def show(base: str, hint: str = "") -> None:
+            address = prepare_study_page(base, name) if name else base
             spinner.stop()
-            console.print(Text.assemble("MLflow UI at ", (address, "bold"), "   (Ctrl-C ends it)"), soft_wrap=True)
+            console.print(Text.assemble("MLflow UI at ", (address, "bold"), hint), soft_wrap=True)
+            if open_browser and console.is_terminal and _has_display():
+                webbrowser.open(address)
+
+        home_here = workplace(folder)
+        uri = tracking_uri(home_here)
+        if is_server(uri):
+            show(uri)
+            return
+        host, port, names = binding
+        account = None
+        if not is_loopback(host):
+            account = account_from(os.environ)
+            names = names or [socket.gethostname() if host in ("0.0.0.0", "::") else host]
+        with serve(home_here, host, port, account=account, allowed_hosts=names) as server:
+            show(server.url, "   (Ctrl-C ends it)")
+            for other in names:
+                console.print(f"from elsewhere http://{other}:{server.port}", soft_wrap=True, highlight=False)
             code = server.wait()
             raise HpstudyError(f"the MLflow server ended by itself with exit status {code}: see {server.log}")
+
+
+def _has_display() -> bool:
+    """Whether a browser would open a window; without one Python would start a text browser in the terminal."""
+    named = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+    return named or sys.platform in ("darwin", "win32")
 
 
 def _known_study(study: str | None, home: "Location") -> str | None:

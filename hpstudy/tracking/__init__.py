@@ -6,8 +6,9 @@ next start.
 """
 
 from hpstudy.tracking._access import check_access
+from hpstudy.tracking._account import Account, account_from
 from hpstudy.tracking._background import BackgroundTracker
-from hpstudy.tracking._environment import shown, tracking_uri
+from hpstudy.tracking._environment import is_server, shown, tracking_uri
 from hpstudy.tracking._mlflow import MlflowTracker
 from hpstudy.tracking._notes import NOTE_LENGTH, escaped, fitted, table
 from hpstudy.tracking._pages import DataInput, OpeningPages, Page
@@ -21,11 +22,13 @@ from hpstudy.tracking._protocol import (
     TrackingUnavailableError,
 )
 from hpstudy.tracking._record import record_loader
-from hpstudy.tracking._server import ServerHandle, serve, study_url, ui_command
+from hpstudy.tracking._server import ServerHandle, is_loopback, serve, ui_command
 from hpstudy.tracking._trained import TrainedModel, pick_model, trained_models
+from hpstudy.tracking._views import prepare_study_page
 
 __all__ = [
     "NOTE_LENGTH",
+    "Account",
     "BackgroundTracker",
     "DataInput",
     "DrawTrial",
@@ -40,14 +43,17 @@ __all__ = [
     "TrackingRefusedError",
     "TrackingUnavailableError",
     "TrainedModel",
+    "account_from",
     "check_access",
     "escaped",
     "fitted",
+    "is_loopback",
+    "is_server",
     "pick_model",
+    "prepare_study_page",
     "record_loader",
     "serve",
     "shown",
-    "study_url",
     "table",
     "tracking_uri",
     "trained_models",

@@ -17,11 +17,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from mlflow import MlflowClient
-
 from hpstudy.exceptions import HpstudyError, InputError
+from hpstudy.tracking._account import Account, auth_environment
 from hpstudy.tracking._environment import MLFLOW_ENVIRONMENT, is_server, tracking_uri
-from hpstudy.tracking._store import create_database, store_errors
+from hpstudy.tracking._store import create_database
 
 # /health answers before, and whatever host is asked for; this is the first thing the page itself asks.
 READY_PATH = "/api/2.0/mlflow/experiments/search?max_results=1"
@@ -31,7 +30,12 @@ _logger = logging.getLogger(__name__)
 
 
 def ui_command(
-    home: Path, port: int = 5000, host: str = "127.0.0.1", *, allowed_hosts: Sequence[str] = ()
+    home: Path,
+    port: int = 5000,
+    host: str = "127.0.0.1",
+    *,
+    allowed_hosts: Sequence[str] = (),
+    asks_for_account: bool = False,
 ) -> list[str]:
     """The command that serves the runs of `home`: one worker, in the foreground.
 
@@ -40,6 +44,7 @@ def ui_command(
         port: Of the server.
         host: The address that it binds to.
         allowed_hosts: Host names that browsers may ask for; MLflow answers 403 to names it was not told.
+        asks_for_account: The server asks for a user and a password (`auth_environment`).
 
     Raises:
         InputError: the runs are on a server already.
@@ -62,7 +67,15 @@ def ui_command(
     if allowed_hosts:
         # Named hosts take the place of MLflow's list; a browser names the port as well.
         names = [*dict.fromkeys(("localhost", "127.0.0.1", *allowed_hosts))]
-        command += ["--allowed-hosts", ",".join([*names, *(f"{name}:{port}" for name in names)])]
+        names += [f"{name}:{port}" for name in names]
+        command += ["--allowed-hosts", ",".join(names)]
+        # The page's own requests carry its origin; https where a proxy ends it.
+        command += [
+            "--cors-allowed-origins",
+            ",".join(f"{scheme}://{name}" for scheme in ("http", "https") for name in names),
+        ]
+    if asks_for_account:
+        command += ["--app-name", "basic-auth"]
     return command
 
 
@@ -81,6 +94,11 @@ class ServerHandle:
         self.log = log
         # Covers the moments before the caller's `with` block begins.
         atexit.register(self.stop)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self.url.rpartition(":")[2])
 
     @property
     def pid(self) -> int:
@@ -129,7 +147,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 5000,
     *,
-    exposure_reason: str = "",
+    account: Account | None = None,
     allowed_hosts: Sequence[str] = (),
     timeout: float = 60.0,
 ) -> ServerHandle:
@@ -139,25 +157,23 @@ def serve(
         home: As in `ui_command`; made where it is missing.
         host: The address to bind to.
         port: 0 takes a free one.
-        exposure_reason: Why others may reach the server, which asks nobody for a password; an address other than
-            loopback needs one, and it is logged.
+        account: Whom the server lets in; by default whoever reaches it. An address other than loopback needs one.
         allowed_hosts: As in `ui_command`.
         timeout: Seconds to wait for the first answer.
 
     Raises:
-        InputError: the address is not loopback and there is no reason, or the port is taken.
+        InputError: the address is not loopback and there is no account, or the port is taken.
         HpstudyError: the server ended or did not answer in time; the message has the end of its log.
     """
-    if not _is_loopback(host):
-        if not exposure_reason:
-            raise InputError(
-                f"the MLflow server asks nobody for a password, so it binds to loopback only, but got host {host!r}: "
-                "use 127.0.0.1 and an SSH tunnel, or give the reason why others may reach it"
-            )
-        _logger.warning("the MLflow server on %s is open to others: %s", host, exposure_reason)
+    if account is None and not is_loopback(host):
+        raise InputError(
+            f"without an account the MLflow server binds to loopback only, but got host {host!r}: "
+            "use 127.0.0.1 and an SSH tunnel, or give an account"
+        )
     port = _claimed_port(host, port)
-    command = ui_command(home, port, host, allowed_hosts=allowed_hosts)
+    command = ui_command(home, port, host, allowed_hosts=allowed_hosts, asks_for_account=account is not None)
     home.mkdir(parents=True, exist_ok=True)
+    auth = {} if account is None else auth_environment(home, account)
     create_database(tracking_uri(home))
     log = home / "mlflow-server.log"
     with log.open("wb") as output, _signals_held():
@@ -166,31 +182,16 @@ def serve(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **MLFLOW_ENVIRONMENT},
+            env={**os.environ, **MLFLOW_ENVIRONMENT, **auth},
             start_new_session=True,
         )
         server = ServerHandle(process, f"http://{_in_url(host)}:{port}", log)
     try:
-        _wait_until_ready(server, timeout)
+        _wait_until_ready(server, timeout, account)
     except BaseException:
         server.stop()
         raise
     return server
-
-
-def study_url(base: str, study_name: str) -> str:
-    """The address of a study's runs on the server at `base`.
-
-    Raises:
-        InputError: the server has no such study.
-        TrackingUnavailableError: the server does not answer.
-    """
-    base = base.rstrip("/")
-    with store_errors():
-        experiment = MlflowClient(tracking_uri=base).get_experiment_by_name(study_name)
-    if experiment is None:
-        raise InputError(f"the MLflow server at {base} has no study {study_name!r}")
-    return f"{base}/#/experiments/{experiment.experiment_id}/runs"
 
 
 @contextlib.contextmanager
@@ -217,27 +218,36 @@ def _signals_held() -> Iterator[None]:
         signal.raise_signal(late)
 
 
-def _wait_until_ready(server: ServerHandle, timeout: float) -> None:
-    # A proxy from the environment must not answer for the server.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def _wait_until_ready(server: ServerHandle, timeout: float, account: Account | None) -> None:
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if not server.is_alive():
             raise HpstudyError(f"the MLflow server ended before it answered; {_last_words(server.log)}")
-        try:
-            with opener.open(server.url + READY_PATH, timeout=5.0):
-                if server.is_alive():
-                    return
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code == 403:
-                raise HpstudyError(
-                    f"the MLflow server refuses to be asked as {server.url}: name that host in allowed_hosts"
-                ) from error
-            time.sleep(0.1)
-        except OSError:
-            time.sleep(0.1)
+        status = _status(server.url, {} if account is None else account.header())
+        if status == 403:
+            raise HpstudyError(
+                f"the MLflow server refuses to be asked as {server.url}: name that host in allowed_hosts"
+            )
+        if status == 200 and server.is_alive():
+            if account is not None and _status(server.url, {}) != 401:
+                raise HpstudyError(f"the MLflow server at {server.url} answers without a password, and was stopped")
+            return
+        time.sleep(0.1)
     raise HpstudyError(f"the MLflow server did not answer within {timeout:g} s; {_last_words(server.log)}")
+
+
+def _status(url: str, headers: dict[str, str]) -> int:
+    """The status of the first thing that the page itself asks; 0 without an answer."""
+    # A proxy from the environment must not answer for the server.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(url + READY_PATH, headers=headers), timeout=5.0) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except OSError:
+        return 0
 
 
 def _last_words(log: Path) -> str:
@@ -245,7 +255,8 @@ def _last_words(log: Path) -> str:
     return "\n".join([f"the end of {log}:", *lines])
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -39,10 +39,10 @@ def test_a_real_server(
     with tracking.serve(home, port=0) as server:
         group = server._process.pid
         assert processes_in_group(group)
-        url = tracking.study_url(server.url + "/", "served")
+        url = tracking.prepare_study_page(server.url + "/", "served")
         assert url.startswith(server.url + "/#/experiments/")
         with pytest.raises(InputError, match="no study 'absent'"):
-            tracking.study_url(server.url, "absent")
+            tracking.prepare_study_page(server.url, "absent")
         experiment_id = url.split("/")[-2]
         body = json.dumps({"experiment_ids": [experiment_id], "filter": "tags.arm = 'cosface'"}).encode()
         request = urllib.request.Request(
@@ -66,7 +66,7 @@ def test_a_real_server(
         monkeypatch.delenv("MLFLOW_TRACKING_URI")
         assert list((home / "mlartifacts").rglob("server.log"))
 
-        port = int(server.url.rpartition(":")[2])
+        port = server.port
         with pytest.raises(InputError, match=f"port {port} on 127.0.0.1 cannot be used"):
             tracking.serve(home, port=port)
     assert not server.is_alive()
@@ -76,7 +76,7 @@ def test_a_real_server(
     server.stop()
 
 
-def test_only_loopback_without_a_reason(tmp_path: Path) -> None:
+def test_only_loopback_without_an_account(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"loopback only, but got host '0\.0\.0\.0'"):
         tracking.serve(tmp_path, "0.0.0.0", 0)
     assert list(tmp_path.iterdir()) == []
@@ -87,8 +87,10 @@ def test_the_command(tmp_path: Path) -> None:
     assert command[:4] == [sys.executable, "-m", "mlflow", "server"]
     assert command[command.index("--workers") + 1] == "1"
     assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{tmp_path}/mlflow.db"
-    assert "node1:5055" in command[-1].split(",")
-    assert "127.0.0.1:5055" in command[-1].split(",")
+    hosts = command[command.index("--allowed-hosts") + 1].split(",")
+    assert {"node1", "node1:5055", "127.0.0.1:5055"} <= {*hosts}
+    origins = command[command.index("--cors-allowed-origins") + 1].split(",")
+    assert {"http://node1:5055", "https://node1"} <= {*origins}
 
 
 def test_a_server_that_ends_tells_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
