@@ -76,6 +76,8 @@ def silence(error: BaseException) -> str:
             return "no answer in time"
         if isinstance(below, OSError) and below.strerror:
             return below.strerror.lower()
+        if "Connection aborted" in str(below):
+            return "the connection was cut"
     return shown(str(next(_deepest_first(error))).partition("\n")[0][:200])
 
 
