@@ -74,8 +74,10 @@ def silence(error: BaseException) -> str:
             return "its host name is not known"
         if isinstance(below, TimeoutError) or "Timeout" in type(below).__name__:
             return "no answer in time"
-        if isinstance(below, OSError) and below.strerror:
+        if isinstance(below, OSError) and isinstance(below.strerror, str):
             return below.strerror.lower()
+        if "Connection aborted" in str(below):
+            return "the connection was cut"
     return shown(str(next(_deepest_first(error))).partition("\n")[0][:200])
 
 

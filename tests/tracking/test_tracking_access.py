@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import requests
 
 import hpstudy.tracking as tracking
 from hpstudy.tracking._environment import MLFLOW_ENVIRONMENT
@@ -219,4 +220,6 @@ def test_silence_in_words() -> None:
     assert silence(raised(socket.gaierror(-2, "Name or service not known"))) == "its host name is not known"
     assert silence(raised(TimeoutError("timed out"))) == "no answer in time"
     assert silence(raised(ConnectionRefusedError(111, "Connection refused"))) == "connection refused"
+    cut = requests.exceptions.ConnectionError("Connection aborted.", ConnectionResetError("without response"))
+    assert silence(raised(cut)) == "the connection was cut"
     assert silence(raised(ValueError("at http://user:secret@host\nmore"))) == "at http://host"
