@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -183,7 +184,7 @@ def run_session(study: Study, home: Location, observe: "Callable[[Progress], Non
     from hpstudy.tracking import BackgroundTracker
 
     folder = StudyFolder(home, study.name)
-    elsewhere = "" if home == home_folder() else f" --home {home}"
+    elsewhere = "" if home == home_folder() else f" --home {shlex.quote(str(home))}"
     tracker = BackgroundTracker(make_tracker(study, folder), remedy=f"hpstudy sync {study.name}{elsewhere}")
     patience_s = 120.0
     try:
