@@ -17,6 +17,8 @@ from hpstudy.tracking._store import store_errors
 
 TREE = "hpstudy-tree"
 BEST = "hpstudy-best"
+CURVES = "hpstudy-curves"
+CURVES_SHOWN = "train/(theta_med|log_b_avg|s)$"
 RUNS_SHOWN = 100
 """What the page loads at once."""
 RUN_NAME_PIXELS = 330
@@ -30,8 +32,9 @@ UNFOLDING = "evaluation"
 def prepare_study_page(base: str, study_name: str) -> str:
     """Saves the views of a study on the server at `base`, unfolds its tree, and returns the address to open.
 
-    The views are the tree (study → arm → trial) and the trials from the best to the worst, each with `s`, `m`, the
-    other params in which trials differ, the objective, phase and status.
+    The views are the tree (study → arm → trial), the trials from the best to the worst, each with `s`, `m`, the other
+    params in which trials differ, the objective, phase and status, and the arms at one confirm seed, whose charts are
+    those of θ_med, log B_avg and s.
 
     Raises:
         InputError: the server has no such study.
@@ -46,7 +49,14 @@ def prepare_study_page(base: str, study_name: str) -> str:
         runs = client.search_runs(
             [experiment.experiment_id], max_results=RUNS_SHOWN, order_by=["attributes.start_time ASC"]
         )
-        for key, value in _views(runs, experiment.creation_time or 0):
+        confirmed = client.search_runs(
+            [experiment.experiment_id],
+            "tags.phase = 'confirm'",
+            max_results=1,
+            order_by=["attributes.start_time ASC"],
+        )
+        seeds = [run.data.tags["seed"] for run in confirmed]
+        for key, value in _views(runs, seeds, experiment.creation_time or 0):
             if experiment.tags.get(key) != value:
                 client.set_experiment_tag(experiment.experiment_id, key, value)
         for run in _first_children(runs):
@@ -57,7 +67,7 @@ def prepare_study_page(base: str, study_name: str) -> str:
     )
 
 
-def _views(runs: Sequence[Any], created_ms: int) -> Iterator[tuple[str, str]]:
+def _views(runs: Sequence[Any], seeds: Sequence[str], created_ms: int) -> Iterator[tuple[str, str]]:
     """The tags that hold the views; the same runs give the same tags."""
     params = [f"params.`{name}`" for name in ("s", "m", *_differing_params(runs))]
     columns = [*params, "metrics.`objective`", "tags.`phase`", "tags.`status`"]
@@ -70,12 +80,15 @@ def _views(runs: Sequence[Any], created_ms: int) -> Iterator[tuple[str, str]]:
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
     }
-    oldest_first = {"searchFilter": "", "orderByKey": "attributes.start_time", "orderByAsc": True}
-    best_first = {"searchFilter": "tags.level = 'trial'", "orderByKey": "metrics.`objective`", "orderByAsc": False}
-    for key, name, order in (
-        (TREE, "Study → arm → trial", oldest_first),
-        (BEST, "Trials, best first", best_first),
-    ):
+    by_objective = {"orderByKey": "metrics.`objective`", "orderByAsc": False}
+    views = [
+        (TREE, "Study → arm → trial", {"searchFilter": "", "orderByKey": "attributes.start_time", "orderByAsc": True}),
+        (BEST, "Trials, best first", {"searchFilter": "tags.level = 'trial'", **by_objective}),
+    ]
+    for seed in seeds:
+        alike = {"searchFilter": f"tags.phase = 'confirm' and tags.seed = '{seed}'", **by_objective}
+        views.append((CURVES, f"Arms at confirm seed {seed}", {**alike, "chartsSearchFilter": CURVES_SHOWN}))
+    for key, name, order in views:
         saved = {"name": name, "createdAt": created_ms, "updatedAt": created_ms, "state": json.dumps(look | order)}
         yield f"mlflow.sharedViewState.{key}", json.dumps(saved)
 
