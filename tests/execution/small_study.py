@@ -29,11 +29,11 @@ arms:
   normface: {loss: normface, search: {s: {log: [2, 64]}}}
   cosface: {loss: cosface, search: {s: {log: [2, 64]}, m: {linear: [0, 0.6]}}}
   adacos-dynamic: {loss: adacos}
-search: {objective: val/tar_at_far_1e-2, trials: 4, early_stopping: {kind: asha, grace_epochs: 1}}
+search: {objective: val/tar_at_far_1e-2, trials: 3, early_stopping: {kind: asha, grace_epochs: 1}}
 confirm: {seeds: 2, equivalence_margin: 0.02}
 resources: {max_parallel: 2}
 """
-TRIALS = 2 * 4 + 3 * 2
+TRIALS = 2 * 3 + 3 * 2
 TIMING = ["samples_per_s", "started_at", "ended_at", "attempt", "device"]
 
 

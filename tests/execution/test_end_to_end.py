@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 from pathlib import Path
 from types import ModuleType
 
@@ -30,9 +29,9 @@ def test_a_study_runs_to_its_verdict(small: ModuleType, finished: tuple[Path, di
     assert trials.groupby(["arm", "phase"]).size().to_dict() == {
         ("adacos-dynamic", "confirm"): 2,
         ("cosface", "confirm"): 2,
-        ("cosface", "search"): 4,
+        ("cosface", "search"): 3,
         ("normface", "confirm"): 2,
-        ("normface", "search"): 4,
+        ("normface", "search"): 3,
     }
     assert set(trials["status"]) <= {"completed", "pruned"}
     assert trials.loc[trials["phase"] == "confirm", "test/tar_at_far_1e-2"].notna().all()
@@ -105,10 +104,10 @@ def test_the_same_name_with_another_file_is_refused_with_a_diff(
 ) -> None:
     home, _ = finished
     other = tmp_path / "small.yaml"
-    other.write_text(small.STUDY.replace("trials: 4", "trials: 5"))
+    other.write_text(small.STUDY.replace("trials: 3", "trials: 5"))
     done = small.hpstudy("run", str(other), "--home", str(home), expect=2)
     assert "was begun in" in done.stderr
-    assert "-  trials: 4\n+  trials: 5" in done.stderr
+    assert "-  trials: 3\n+  trials: 5" in done.stderr
 
 
 def test_bad_input_starts_and_writes_nothing(small: ModuleType, tmp_path: Path) -> None:
@@ -134,60 +133,46 @@ def test_data_that_do_not_suffice_start_no_trial(small: ModuleType, tmp_path: Pa
     assert not (tmp_path / "home" / "small").exists()
 
 
-@pytest.mark.parametrize("results", [0, 9], ids=lambda count: f"after {count} results")
-def test_a_killed_driver_is_resumed_with_nothing_lost_or_doubled(
-    small: ModuleType, finished: tuple[Path, dict[str, object]], study_file: Path, tmp_path: Path, results: int
+def test_a_driver_that_is_killed_twice_is_resumed_with_nothing_lost_or_doubled(
+    small: ModuleType, finished: tuple[Path, dict[str, object]], study_file: Path, tmp_path: Path
 ) -> None:
     folder = StudyFolder(tmp_path, "small")
-
-    def reached() -> bool:
-        working = list((folder.path / "checkpoints").glob("*/a001/epoch-*.pt"))
-        return bool(working) and len(folder.finished_trials()) >= results
-
-    with small.running("run", str(study_file), "--home", str(tmp_path)) as driver:
-        small.wait_for(driver, reached)
-        os.kill(driver.pid, signal.SIGKILL)
-        driver.wait()
+    for words, results in (("run", str(study_file)), 0), (("resume", "small"), 6):
+        with small.running(*words, "--home", str(tmp_path)) as driver:
+            small.wait_for(driver, lambda least=results: len(folder.finished_trials()) >= least and working(folder))
+            os.kill(driver.pid, signal.SIGKILL)
+            driver.wait()
     assert len(folder.finished_trials()) < small.TRIALS
     before = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
     small.hpstudy("resume", "small", "--home", str(tmp_path))
     after = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
     assert before.items() <= after.items(), "a finished trial was run again"
     small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
-    assert len(folder.sessions()) == 2
+    assert len(folder.sessions()) == 3
 
 
-def test_an_interrupted_driver_says_how_to_go_on(
+def working(folder: StudyFolder) -> list[Path]:
+    """The checkpoints of trials that run for the first time."""
+    return list((folder.path / "checkpoints").glob("*/a001/epoch-*.pt"))
+
+
+def test_a_killed_worker_and_an_interruption_cost_no_number(
     small: ModuleType, finished: tuple[Path, dict[str, object]], study_file: Path, tmp_path: Path
 ) -> None:
-    folder = StudyFolder(tmp_path, "small")
-    log = tmp_path / "log"
-    words = small.command("run", str(study_file), "--home", str(tmp_path))
-    with log.open("wb") as output:
-        driver = subprocess.Popen(words, stdout=output, stderr=output)
-        try:
-            small.wait_for(driver, lambda: len(folder.finished_trials()) >= 1)
-            assert folder.is_running()
-            with pytest.raises(StudyConflictError, match=f"is being run by process {driver.pid}"):
-                run_study(load_study(study_file), tmp_path, NullTracker())
-            driver.send_signal(signal.SIGINT)
-            assert driver.wait(60) == 130
-        finally:
-            driver.kill()
-    assert f"Continue with: hpstudy resume small --home {tmp_path}" in log.read_text()
-    assert not folder.is_running()
-    small.hpstudy("resume", "small", "--home", str(tmp_path))
-    small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
-
-
-def test_a_killed_worker_costs_an_attempt_and_no_number(
-    small: ModuleType, finished: tuple[Path, dict[str, object]], study_file: Path, tmp_path: Path
-) -> None:
-    folder = StudyFolder(tmp_path, "small")
-    with small.running("run", str(study_file), "--home", str(tmp_path)) as driver:
-        small.wait_for(driver, lambda: list((folder.path / "checkpoints").glob("*/a001/epoch-*.pt")))
+    folder, log = StudyFolder(tmp_path, "small"), tmp_path / "log"
+    with small.running("run", str(study_file), "--home", str(tmp_path), log=log) as driver:
+        small.wait_for(driver, lambda: working(folder))
         [*workers] = small.trial_workers(driver.pid)
         assert workers
         os.kill(workers[0], signal.SIGKILL)
-        assert driver.wait(150) == 0
+        small.wait_for(driver, lambda: len(folder.finished_trials()) >= 2)
+        assert folder.is_running()
+        with pytest.raises(StudyConflictError, match=f"is being run by process {driver.pid}"):
+            run_study(load_study(study_file), tmp_path, NullTracker())
+        driver.send_signal(signal.SIGINT)
+        assert driver.wait(60) == 130
+    assert f"Continue with: hpstudy resume small --home {tmp_path}" in log.read_text()
+    assert not folder.is_running()
+    assert len(folder.finished_trials()) < small.TRIALS
+    small.hpstudy("resume", "small", "--home", str(tmp_path))
     small.assert_nothing_lost_or_doubled(tmp_path, finished[0])

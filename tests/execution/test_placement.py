@@ -12,7 +12,7 @@ import pytest
 from hpstudy.record import StudyFolder
 from hpstudy.workflow import open_results
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
 
 # A model that tells which GPUs its process has, and when it lived; the processes train on their CPU.
 TELLING = """
@@ -26,7 +26,8 @@ HERE = Path(__file__).parent
 class Telling(nn.Sequential):
     def __init__(self, channels, image_size, width, embedding_dim):
         super().__init__(nn.Flatten(), nn.Linear(channels * image_size**2, embedding_dim))
-        self.path = HERE / f"seen-{uuid.uuid4().hex}.json"
+        self.study = json.loads((HERE / "study.json").read_text())
+        self.path = HERE / f"seen-{self.study['name']}-{uuid.uuid4().hex}.json"
 
     def forward(self, images):
         import ray
@@ -41,13 +42,12 @@ class Telling(nn.Sequential):
                 seen = {"gpus": ids, "visible": visible, "rows": len(images), "first": now, "process": os.getpid(),
                         "driver": int(os.environ["DRIVER"])}
             self.path.write_text(json.dumps(seen | {"last": now}))
-            fail(len(images))
+            fail(len(images), self.study["fault"])
         return super().forward(images)
 
-def fail(rows):
+def fail(rows, fault):
     # What the second rank of a trial runs into, if anything.
-    fault = os.environ.get("FAULT")
-    if fault is None or not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
+    if not fault or not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
         return
     if fault == "memory" and rows > 8:
         raise torch.OutOfMemoryError("no room")
@@ -66,25 +66,30 @@ def pretend():
         module.pick_device = lambda gpus: torch.device("cpu")
 """
 DRIVER = """
-import os, sys
+import json, os, sys
+from pathlib import Path
 from hpstudy.execution._ray import prepare_environment
 prepare_environment()
-sys.path.insert(0, os.environ["PARTS"])
+parts = Path(os.environ["PARTS"])
+sys.path.insert(0, str(parts))
 os.environ["DRIVER"] = str(os.getpid())  # it tries the user's parts before anything starts
+studies = json.loads((parts / "studies.json").read_text())
+(parts / "study.json").write_text(json.dumps(studies[0]))
 import ray
 from telling_model import pretend
-ray.init(address="local", num_cpus=4, num_gpus=4, include_dashboard=False, log_to_driver=False,
+ray.init(address="local", num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False,
          runtime_env={"worker_process_setup_hook": pretend})
 from hpstudy.execution import run_study
 from hpstudy.spec import load_study
 from hpstudy.tracking import NullTracker
-outcome = run_study(load_study(sys.argv[1]), sys.argv[2], NullTracker())
-assert outcome.finished
+for study in studies:
+    (parts / "study.json").write_text(json.dumps(study))
+    assert run_study(load_study(parts / f"{study['name']}.yaml"), parts / "home", NullTracker()).finished
 ray.shutdown()
 """
 STUDY = """
 version: 1
-name: small
+name: {name}
 question: Where?
 data: {{identities: {{train: 12, val: 8, test: 8}}}}
 model: {{name: "telling_model:Telling", embedding_dim: 16}}
@@ -94,30 +99,49 @@ search: {{objective: val/tar_at_far_1e-2, trials: 1}}
 confirm: {{seeds: {trials}}}
 resources: {{cpus: {cpus}, gpus: {gpus}, on_oom: accumulate}}
 """
+STUDIES = {
+    "third": {"gpus": 0.3, "cpus": 1, "trials": 4, "fault": ""},
+    "half": {"gpus": 0.5, "cpus": 1, "trials": 4, "fault": ""},
+    "whole": {"gpus": 1, "cpus": 1, "trials": 3, "fault": ""},
+    "two": {"gpus": 2, "cpus": 2, "trials": 2, "fault": ""},
+    "memory": {"gpus": 2, "cpus": 2, "trials": 1, "fault": "memory"},
+    "death": {"gpus": 2, "cpus": 2, "trials": 1, "fault": "death"},
+    "none": {"gpus": 0, "cpus": 1, "trials": 2, "fault": ""},
+}
 
 
-def run(tmp_path: Path, *, gpus: float, cpus: float, trials: int) -> list[dict[str, Any]]:
-    """Runs the study; gives what each process of each trial saw."""
-    (tmp_path / "telling_model.py").write_text(TELLING)
-    (tmp_path / "study.yaml").write_text(STUDY.format(gpus=gpus, cpus=cpus, trials=trials))
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All studies, run one after the other on a Ray of two declared GPUs."""
+    folder = tmp_path_factory.mktemp("placement")
+    (folder / "telling_model.py").write_text(TELLING)
+    for name, values in STUDIES.items():
+        (folder / f"{name}.yaml").write_text(STUDY.format(name=name, **values))
+    (folder / "studies.json").write_text(json.dumps([{"name": name, **values} for name, values in STUDIES.items()]))
     done = subprocess.run(
-        [sys.executable, "-c", DRIVER, tmp_path / "study.yaml", tmp_path / "home"],
+        [sys.executable, "-c", DRIVER],
         env={
             **os.environ,
-            "PARTS": str(tmp_path),
-            "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+            "PARTS": str(folder),
+            "PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
         },
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    results = open_results("small", tmp_path / "home").trials
-    assert list(results["status"]) == ["completed"] * trials, results["cause"].to_list()
+    return folder
+
+
+def seen_by(parts: Path, name: str) -> list[dict[str, Any]]:
+    """What each process of each trial saw, once its trials were found complete and rightly charged."""
+    results = open_results(name, parts / "home").trials
+    trials, gpus = STUDIES[name]["trials"], STUDIES[name]["gpus"]
+    assert list(results["status"]) == ["completed"] * int(str(trials)), results["cause"].to_list()
     charged = results["cost/gpu_s"] / results["cost/wall_s"]
-    assert charged.to_list() == pytest.approx([gpus] * trials)
-    seen = [json.loads(path.read_text()) for path in tmp_path.glob("seen-*.json")]
+    assert charged.to_list() == pytest.approx([gpus] * len(results))
+    seen = [json.loads(path.read_text()) for path in parts.glob(f"seen-{name}-*.json")]
     return [each for each in seen if each["driver"] != each["process"]]
 
 
@@ -126,10 +150,10 @@ def most_at_once(seen: list[dict[str, Any]], gpu: str) -> int:
     return max(sum(other["first"] <= each["first"] <= other["last"] for other in there) for each in there)
 
 
-@pytest.mark.parametrize(("gpus", "most"), [(0.5, 2), (0.3, 3), (1, 1)])
-def test_no_gpu_is_given_to_more_trials_than_fit(tmp_path: Path, gpus: float, most: int) -> None:
-    seen = run(tmp_path, gpus=gpus, cpus=1, trials=6)
-    assert len(seen) == 6
+@pytest.mark.parametrize(("name", "most"), [("half", 2), ("third", 3), ("whole", 1)])
+def test_no_gpu_is_given_to_more_trials_than_fit(parts: Path, name: str, most: int) -> None:
+    seen = seen_by(parts, name)
+    assert len(seen) == STUDIES[name]["trials"]
     for each in seen:
         assert len(each["gpus"]) == 1
         assert each["visible"] == each["gpus"][0]
@@ -138,24 +162,23 @@ def test_no_gpu_is_given_to_more_trials_than_fit(tmp_path: Path, gpus: float, mo
         assert most_at_once(seen, gpu) <= most
 
 
-def test_a_trial_of_two_gpus(tmp_path: Path) -> None:
-    seen = run(tmp_path, gpus=2, cpus=2, trials=3)
-    assert len(seen) == 6, "two processes a trial"
+def test_a_trial_of_two_gpus(parts: Path) -> None:
+    seen = seen_by(parts, "two")
+    assert len(seen) == 4, "two processes a trial"
     assert all(len(each["gpus"]) == 1 and each["visible"] == each["gpus"][0] for each in seen)
     assert {each["rows"] for each in seen} == {16}, "each takes half of a batch"
     for gpu in {each["gpus"][0] for each in seen}:
         assert most_at_once(seen, gpu) == 1
-    folder = StudyFolder(tmp_path / "home", "small")
+    folder = StudyFolder(parts / "home", "two")
     for trial in folder.finished_trials():
         assert list(folder.trajectory(trial)["epoch"].unique()) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("fault", ["memory", "death"])
-def test_one_process_of_a_trial_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    monkeypatch.setenv("FAULT", fault)
-    seen = run(tmp_path, gpus=2, cpus=2, trials=1)
+def test_one_process_of_a_trial_fails(parts: Path, fault: str) -> None:
+    seen = seen_by(parts, fault)
     assert len(seen) == 4, "both processes are started anew"
-    (result,) = open_results("small", tmp_path / "home").trials.to_dict("records")
+    (result,) = open_results(fault, parts / "home").trials.to_dict("records")
     if fault == "memory":
         assert result["cause"].startswith("in 4 micro-batches a step after running out of memory at ")
         assert {each["rows"] for each in seen} == {4, 16}
@@ -163,6 +186,6 @@ def test_one_process_of_a_trial_fails(tmp_path: Path, monkeypatch: pytest.Monkey
         assert (result["cause"], result["attempt"]) == ("", 2)
 
 
-def test_a_study_without_gpus_sees_none(tmp_path: Path) -> None:
-    seen = run(tmp_path, gpus=0, cpus=1, trials=2)
+def test_a_study_without_gpus_sees_none(parts: Path) -> None:
+    seen = seen_by(parts, "none")
     assert [(each["gpus"], each["visible"]) for each in seen] == [([], "")] * 2
