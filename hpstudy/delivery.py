@@ -29,6 +29,8 @@ TRIES = 3
 """How often one trial is offered to a store that is away, before the command gives up."""
 DELAY_S = 1.0
 """Before the second try; doubles from there."""
+FINEST, COARSEST, ALL_TRIALS = 1000, 160, 100_000
+"""Points in MLflow of each curve that a study is about: at most, at least, and of all planned trials together."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +71,8 @@ def make_tracker(study: Study, folder: StudyFolder) -> MlflowTracker:
         study.sha256,
         study.resolved_yaml,
         arms=[arm.name for arm in study.arms],
+        max_points=max(COARSEST, min(FINEST, ALL_TRIALS // max(1, sum(study.planned_trials().values())))),
+        max_points_of_others=COARSEST,
         describe=lambda: opening_pages(study, folder.sessions()),
         draw=draw_trial,
     )

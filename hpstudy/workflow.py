@@ -177,8 +177,13 @@ def plan(
     return plan_study(loaded, home_folder(home), probe=probe, budget_s=budget_s)
 
 
-def run_session(study: Study, home: Location, observe: "Callable[[Progress], None]") -> "RunOutcome":
-    """One driver's session on a study: trials, MLflow and, once all trials have ended, the report."""
+def run_session(
+    study: Study, home: Location, observe: "Callable[[Progress], None]", *, report: bool = True
+) -> "RunOutcome":
+    """One driver's session on a study: trials, MLflow and, once all trials have ended, the report.
+
+    Without `report` it ends with the last trial; `write_report` and `sync` make up for it.
+    """
     from hpstudy.delivery import deliver_summary, make_tracker
     from hpstudy.execution import run_study
     from hpstudy.tracking import BackgroundTracker
@@ -189,7 +194,7 @@ def run_session(study: Study, home: Location, observe: "Callable[[Progress], Non
     patience_s = 120.0
     try:
         outcome = run_study(study, home, tracker, observe=observe)
-        if outcome.finished:
+        if outcome.finished and report:
             deliver_summary(tracker, folder, _summary(open_results(study.name, home)))
         else:
             tracker.interrupted()

@@ -15,6 +15,14 @@ HomeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+ReportOption = Annotated[
+    bool,
+    typer.Option(
+        "--report/--no-report",
+        help="Write the report when all trials have ended, and its findings to MLflow; without, `hpstudy report` and "
+        "`hpstudy sync` do it.",
+    ),
+]
 QuickOption = Annotated[
     bool, typer.Option("--quick", help="The small variant that the file describes under `quick`: minutes, for a look.")
 ]

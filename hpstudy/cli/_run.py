@@ -18,6 +18,7 @@ from hpstudy.cli._options import (
     JsonOption,
     QuickOption,
     RemoteOption,
+    ReportOption,
     StudyArgument,
     home_words,
     study_name,
@@ -35,6 +36,7 @@ def run(
     study_file: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")],
     quick: QuickOption = False,
     home: HomeOption = None,
+    report: ReportOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Run a study: search, confirm, log to MLflow, write the report.
@@ -45,7 +47,7 @@ def run(
     """
     from hpstudy.spec import load_study
 
-    _session(load_study(study_file, quick=quick), home, as_json)
+    _session(load_study(study_file, quick=quick), home, report, as_json)
 
 
 def resume(
@@ -54,6 +56,7 @@ def resume(
     address: RemoteOption = None,
     install: InstallOption = False,
     detach: DetachOption = False,
+    report: ReportOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Continue a study that was interrupted, from the file that it began with.
@@ -66,11 +69,13 @@ def resume(
     from hpstudy.workflow import open_results
 
     if address is not None:
+        if not report:
+            raise InputError("--no-report is of a study on this machine: leave it out with --address")
         OnCluster(address, as_json).resume(study_name(study), home, install, detach)
         return
     if install or detach:
         raise InputError("--install and --detach are of a study on a cluster: name it with --address")
-    _session(open_results(study_name(study), home).study, home, as_json)
+    _session(open_results(study_name(study), home).study, home, report, as_json)
 
 
 def status(
@@ -99,7 +104,7 @@ def status(
         _print_json(results, state)
 
 
-def _session(study: "Study", home: str | None, as_json: bool) -> None:
+def _session(study: "Study", home: str | None, report: bool, as_json: bool) -> None:
     from hpstudy.cli._live import watching
     from hpstudy.workflow import home_folder, open_results, run_session
 
@@ -113,14 +118,15 @@ def _session(study: "Study", home: str | None, as_json: bool) -> None:
             interruptible(),
             watching(console, study.name) as observe,
         ):
-            finished = run_session(study, folder, observe).finished
+            finished = run_session(study, folder, observe, report=report).finished
     except Interrupted:
         finished = False
     if not finished:
         _tell_interrupted(console, study.name, folder, go_on, as_json)
     results = open_results(study.name, folder)
     _show_verdict(console, results)
-    console.print(Text.assemble("Report     ", (str(results.folder.report / "report.pdf"), "bold")), soft_wrap=True)
+    written = str(results.folder.report / "report.pdf") if report else f"hpstudy report {study.name}{home_words(home)}"
+    console.print(Text.assemble("Report     ", (written, "bold")), soft_wrap=True)
     console.print(Text.assemble("MLflow UI  ", (f"hpstudy ui {study.name}{home_words(home)}", "bold")), soft_wrap=True)
     checked = results.self_check()
     show_self_check(console, checked)

@@ -16,7 +16,7 @@ BEAT_S = 2.0
 
 @dataclass(slots=True)
 class _Sign:
-    worker: Any
+    worker: bytes
     node: str
     began: float
     last: float
@@ -27,8 +27,8 @@ class _Sign:
 class Sign:
     """How a running trial stands."""
 
-    worker: Any
-    """Handle of the actor that runs it."""
+    worker: bytes
+    """The actor that runs it, as `as_handle` reads it."""
     node: str
     silent_s: float
     """Seconds since it last made progress."""
@@ -42,7 +42,7 @@ class Pulse:
     def __init__(self) -> None:
         self._signs: dict[str, _Sign] = {}
 
-    def began(self, trial_id: str, worker: Any, node: str) -> None:
+    def began(self, trial_id: str, worker: bytes, node: str) -> None:
         """A worker took a trial."""
         now = time.monotonic()
         self._signs[trial_id] = _Sign(worker=worker, node=node, began=now, last=now)
@@ -90,7 +90,9 @@ class Heart:
     def begin(self) -> None:
         """Says that this actor has taken the trial."""
         context = ray.get_runtime_context()
-        self._pulse.began.remote(self._trial_id, context.current_actor, context.get_node_id())
+        # As bytes: to read the handle, the actor of the pulse would import all that a worker needs.
+        worker = ray.cloudpickle.dumps(context.current_actor)
+        self._pulse.began.remote(self._trial_id, worker, context.get_node_id())
 
     def spent(self, seconds: float) -> None:
         """Says how long earlier attempts ran."""
@@ -102,3 +104,8 @@ class Heart:
         if now - self._last >= BEAT_S:
             self._last = now
             self._pulse.beat.remote(self._trial_id)
+
+
+def as_handle(worker: bytes) -> Any:
+    """The handle of a worker that was told to the pulse."""
+    return ray.cloudpickle.loads(worker)

@@ -16,7 +16,7 @@ from ray.tune import Callback
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hpstudy.execution._capacity import trials_on
-from hpstudy.execution._pulse import Pulse, Sign
+from hpstudy.execution._pulse import Pulse, Sign, as_handle
 from hpstudy.spec import ResourcesSpec
 
 _LOOK_S = 1.0
@@ -111,7 +111,7 @@ class Watch(Callback):
     def _end(self, trial_id: str, sign: Sign, loss: Loss) -> None:
         self._sentenced[trial_id] = loss
         self._warn(f"{trial_id} {loss.words}; its worker is ended")
-        ray.kill(sign.worker)
+        ray.kill(as_handle(sign.worker))
 
     def _count_places(self) -> None:
         fits = _any_fits(_living(), self._resources)

@@ -66,6 +66,7 @@ class Document:
         """
         of_kind = self._figures.setdefault(kind, [])
         path = save(figure, self.folder / "figures" / f"{kind}-{len(of_kind) + 1:02d}.svg")
+        figure.set_layout_engine("none")  # all parts have their places now; finding them is half the cost of a picture
         alt = f"{alt}, {shown}" if shown else alt
         figure_as_pdf(path, alt)
         path.with_suffix(".png").write_bytes(as_png(figure))

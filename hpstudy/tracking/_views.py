@@ -33,8 +33,8 @@ def prepare_study_page(base: str, study_name: str) -> str:
     """Saves the views of a study on the server at `base`, unfolds its tree, and returns the address to open.
 
     The views are the tree (study → arm → trial), the trials from the best to the worst, each with `s`, `m`, the other
-    params in which trials differ, the objective, phase and status, and the arms at one confirm seed, whose charts are
-    those of θ_med, log B_avg and s.
+    params in which trials differ, the objective, the confirmed mean of arms, phase and status, and the arms at one
+    confirm seed, whose charts are those of θ_med, log B_avg and s.
 
     Raises:
         InputError: the server has no such study.
@@ -70,7 +70,9 @@ def prepare_study_page(base: str, study_name: str) -> str:
 def _views(runs: Sequence[Any], seeds: Sequence[str], created_ms: int) -> Iterator[tuple[str, str]]:
     """The tags that hold the views; the same runs give the same tags."""
     params = [f"params.`{name}`" for name in ("s", "m", *_differing_params(runs))]
-    columns = [*params, "metrics.`objective`", "tags.`phase`", "tags.`status`"]
+    # Of an arm, and of the study, the confirmed mean says what the objective says of a trial.
+    confirmed = ["metrics.`confirm/mean`"] if any("confirm/mean" in run.data.metrics for run in runs) else []
+    columns = [*params, "metrics.`objective`", *confirmed, "tags.`phase`", "tags.`status`"]
     look = {
         "selectedColumns": columns,
         "columnOrder": ["attributes.`Run Name`", *columns],

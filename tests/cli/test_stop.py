@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -30,7 +31,7 @@ def stop(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.end_to_end
-def test_a_driver_is_stopped_in_order(tmp_path: Path) -> None:
+def test_a_driver_is_stopped_in_order(small: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "small.yaml"
     path.write_text(STUDY)
     folder = StudyFolder(tmp_path, "small")
@@ -52,7 +53,12 @@ def test_a_driver_is_stopped_in_order(tmp_path: Path) -> None:
             driver.wait()
     assert json.loads(done.stdout) == {"study": "small", "home": str(tmp_path), "state": "stopped"}
     assert done.stderr == f"small: stopped; continue with: hpstudy resume small --home {tmp_path}\n"
-    assert "Interrupted with 0 of 2 trials done." in (tmp_path / "log").read_text()
+    told = (tmp_path / "log").read_text()
+    assert "Interrupted with 0 of 2 trials done." in told
+    assert f"Continue with: hpstudy resume small --home {tmp_path}" in told
+    assert "Traceback" not in told
+    assert not folder.is_running()
+    assert "RUNNING" not in {status for status, _ in small.mlflow_runs(tmp_path).values()}
     again = stop("small", "--home", str(tmp_path))
     assert again.returncode == 2
     assert f"study 'small' is not running in {tmp_path}; name a cluster" in again.stderr

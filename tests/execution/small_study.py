@@ -49,10 +49,14 @@ def hpstudy(*words: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def running(*words: str, log: Path | None = None, env: Mapping[str, str] = {}) -> Iterator[subprocess.Popen[bytes]]:
-    """A driver in a process group of its own, surely gone afterwards."""
+    """A driver in a process group of its own, surely gone afterwards; it ends with the last trial unless told else."""
     with (log or Path(os.devnull)).open("ab") as output:
         process = subprocess.Popen(
-            command(*words), stdout=output, stderr=output, env={**os.environ, **env}, start_new_session=True
+            command(words[0], "--no-report", *words[1:]),
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **env},
+            start_new_session=True,
         )
     try:
         yield process
@@ -93,7 +97,11 @@ def assert_nothing_lost_or_doubled(home: Path, finished: Path) -> None:
             assert_same_weights(*(each.keep_file(trial_id, "weights.pt") for each in (folder, whole)))
     assert not list((folder.path / "checkpoints").iterdir())
     assert_told(optuna.storages.journal.JournalFileBackend(str(folder.journal)), expected)
-    assert mlflow_runs(home) == mlflow_runs(finished)
+    runs, whole_runs = mlflow_runs(home), mlflow_runs(finished)
+    assert runs.keys() == whole_runs.keys()
+    assert {trial: runs[trial] for trial in trials["trial_id"]} == {
+        trial: whole_runs[trial] for trial in trials["trial_id"]
+    }
 
 
 def assert_told(journal: Any, expected: pd.DataFrame) -> None:

@@ -148,6 +148,7 @@ def test_a_driver_that_is_killed_twice_is_resumed_with_nothing_lost_or_doubled(
     after = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
     assert before.items() <= after.items(), "a finished trial was run again"
     small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
+    assert small.mlflow_runs(tmp_path) == small.mlflow_runs(finished[0])
     assert len(folder.sessions()) == 3
 
 
@@ -174,5 +175,7 @@ def test_a_killed_worker_and_an_interruption_cost_no_number(
     assert f"Continue with: hpstudy resume small --home {tmp_path}" in log.read_text()
     assert not folder.is_running()
     assert len(folder.finished_trials()) < small.TRIALS
-    small.hpstudy("resume", "small", "--home", str(tmp_path))
+    done = small.hpstudy("resume", "small", "--home", str(tmp_path), "--no-report")
     small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
+    assert f"hpstudy report small --home {tmp_path}" in done.stdout
+    assert not (tmp_path / "small" / "report" / "report.pdf").exists()

@@ -45,7 +45,7 @@ def test_a_killed_driver_and_a_store_that_is_away_cost_no_number(
         driver.wait()
     before = set(folder.finished_trials())
     assert len(before) < small.TRIALS
-    with small.running("resume", "small", "--home", home, "--json", env=env, log=log) as driver:
+    with small.running("resume", "small", "--home", home, "--json", "--report", env=env, log=log) as driver:
         small.wait_for(driver, lambda: len(folder.finished_trials()) > len(before))
         line.cut()
         time.sleep(AWAY_S)  # for as long the store is away

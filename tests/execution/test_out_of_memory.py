@@ -53,7 +53,7 @@ def test_a_trial_that_runs_out_of_memory(
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     file = tmp_path / "small.yaml"
     file.write_text(STUDY.format(on_oom=on_oom, batches=batches))
-    small.hpstudy("run", str(file), "--home", str(tmp_path / "home"), "--json", expect=code)
+    small.hpstudy("run", str(file), "--home", str(tmp_path / "home"), "--no-report", expect=code)
     trials = open_results("small", tmp_path / "home").trials
     assert len(trials) == 2 * len(batches)
     for batch in batches:
