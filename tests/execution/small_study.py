@@ -42,7 +42,7 @@ def command(*words: str) -> list[str]:
 
 
 def hpstudy(*words: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command(*words), capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command(*words), capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 
@@ -66,7 +66,7 @@ def running(*words: str, log: Path | None = None, env: Mapping[str, str] = {}) -
             process.wait()
 
 
-def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], Any], seconds: float = 120) -> None:
+def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], Any], seconds: float = 240) -> None:
     """Returns as soon as the condition holds, while the driver runs."""
     deadline = time.monotonic() + seconds
     while not condition():

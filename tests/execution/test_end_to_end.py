@@ -18,7 +18,7 @@ from hpstudy.spec import load_study
 from hpstudy.tracking import NullTracker
 from hpstudy.workflow import open_results
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
 
 
 def test_a_study_runs_to_its_verdict(small: ModuleType, finished: tuple[Path, dict[str, object]]) -> None:
@@ -171,7 +171,7 @@ def test_a_killed_worker_and_an_interruption_cost_no_number(
         with pytest.raises(StudyConflictError, match=f"is being run by process {driver.pid}"):
             run_study(load_study(study_file), tmp_path, NullTracker())
         driver.send_signal(signal.SIGINT)
-        assert driver.wait(60) == 130
+        assert driver.wait(120) == 130
     assert f"Continue with: hpstudy resume small --home {tmp_path}" in log.read_text()
     assert not folder.is_running()
     assert len(folder.finished_trials()) < small.TRIALS

@@ -18,7 +18,7 @@ from hpstudy.record import StudyFolder
 from hpstudy.tracking import serve
 from hpstudy.workflow import open_results
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
 
 RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
 Finished = tuple[Path, dict[str, object]]
@@ -85,7 +85,7 @@ def test_a_killed_driver_and_a_lost_node_cost_no_number(
             known = len(folder.finished_trials())
             small.wait_for(successor, lambda: len(folder.finished_trials()) > known)
             cluster.second = cluster.add_node(num_cpus=1)
-            assert successor.wait(150) == 0, log.read_text()
+            assert successor.wait(300) == 0, log.read_text()
     small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
     assert "Continue with: hpstudy resume small" in log.read_text()
     assert "Trials did not complete" not in log.read_text()
@@ -104,14 +104,15 @@ def test_a_lost_head_ends_the_driver_in_order_and_a_stopped_worker_is_taken_for_
         with small.running("run", str(impatient), "--home", str(tmp_path), env=env, log=log) as driver:
             small.wait_for(driver, has_checkpoints(folder, 1))
             kill(doomed.head_node)
-            assert driver.wait(60) != 0
+            assert driver.wait(120) != 0
     wait_until(lambda: f"Continue with: hpstudy resume small --home {tmp_path}" in log.read_text())
     assert len(folder.finished_trials()) < small.TRIALS
-    known = {*checkpoints(folder)}
     with small.running("resume", "small", "--home", str(tmp_path), log=log) as driver:
-        small.wait_for(driver, lambda: len({path.parent for path in checkpoints(folder) if path not in known}) == 2)
+        small.wait_for(driver, lambda: len(small.trial_workers(driver.pid)) == 2)
+        known = {*checkpoints(folder)}
+        small.wait_for(driver, lambda: len({path.parent for path in checkpoints(folder) if path not in known}) >= 2)
         os.kill(small.trial_workers(driver.pid)[0], signal.SIGSTOP)
-        assert driver.wait(150) == 0, log.read_text()
+        assert driver.wait(300) == 0, log.read_text()
     assert "made no progress for resources.heartbeat_minutes: 0.2; its worker is ended" in log.read_text()
     small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
 
@@ -157,7 +158,7 @@ def test_a_trial_that_takes_too_long_fails_and_the_study_goes_on(small: ModuleTy
     env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     log = tmp_path / "log"
     with small.running("run", str(file), "--home", str(tmp_path), env=env, log=log) as driver:
-        assert driver.wait(150) == 0, log.read_text()
+        assert driver.wait(300) == 0, log.read_text()
     trials = open_results("stuck", tmp_path).trials.set_index("trial_id")
     failed = trials[trials["status"] == "failed"]
     assert list(failed.index) == ["theirs.default.grid.s0.001"]
@@ -174,7 +175,7 @@ def test_a_full_disk_stops_the_study_in_order(
     with small.running("run", str(study_file), "--home", str(disk), log=log) as driver:
         small.wait_for(driver, has_checkpoints(folder, 1))
         fill(disk / "everything-else")
-        assert driver.wait(90) == 1, log.read_text()
+        assert driver.wait(180) == 1, log.read_text()
     assert f"the disk of {disk} is full" in log.read_text()
     assert "a study needs at least 64" in log.read_text()
     assert f"hpstudy resume small --home {disk}" in log.read_text()
@@ -263,7 +264,7 @@ def test_an_mlflow_server_that_dies_and_comes_back_misses_nothing(
         server.wait()
         small.wait_for(driver, lambda: len(folder.finished_trials()) >= 6)
         with serve(away, port=port):
-            assert driver.wait(150) == 0, log.read_text()
+            assert driver.wait(300) == 0, log.read_text()
     assert "MLflow is away" in log.read_text()
     trials = open_results("small", tmp_path).trials
     assert len(trials) == small.TRIALS

@@ -14,7 +14,7 @@ from hpstudy.record import ObjectPath, StudyFolder, workplace
 from hpstudy.search._segments import SegmentedJournal
 from hpstudy.workflow import open_results
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
 
 AWAY_S = 4.0
 
@@ -51,7 +51,7 @@ def test_a_killed_driver_and_a_store_that_is_away_cost_no_number(
         time.sleep(AWAY_S)  # for as long the store is away
         assert driver.poll() is None, log.read_text()
         line.mend()
-        assert driver.wait(150) == 0, log.read_text()
+        assert driver.wait(300) == 0, log.read_text()
     line.cut()
     assert f"Continue with: hpstudy resume small --home {home}" in log.read_text()
     assert_nothing_lost_or_doubled(small, home, finished[0])

@@ -12,7 +12,7 @@ import pytest
 from hpstudy.record import StudyFolder
 from hpstudy.workflow import open_results
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
 
 # A model that tells which GPUs its process has, and when it lived; the processes train on their CPU.
 TELLING = """
@@ -127,7 +127,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         },
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

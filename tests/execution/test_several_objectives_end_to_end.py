@@ -16,7 +16,7 @@ from hpstudy.analysis import pareto_front
 from hpstudy.record import StudyFolder
 from hpstudy.workflow import open_results
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
 
 STUDY = """
 version: 1

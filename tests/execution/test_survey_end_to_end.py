@@ -15,7 +15,7 @@ import pytest
 from hpstudy.record import StudyFolder
 from hpstudy.workflow import open_results
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
 
 STUDY = """
 version: 1
@@ -40,7 +40,7 @@ def command(*words: str) -> list[str]:
 
 def hpstudy(*words: str) -> dict[str, object]:
     """Runs to the end; what it says as JSON."""
-    done = subprocess.run(command(*words, "--json"), capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command(*words, "--json"), capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "nan" not in done.stderr.lower().split(), done.stderr
     answer: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
