@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -172,6 +173,7 @@ def test_left_rejoined_stopped_killed_and_continued(
 ) -> None:
     where = ("--address", cluster.url, "--home", str(tmp_path))
     folder = StudyFolder(tmp_path, "small")
+    shutil.copytree(whole[0] / "datasets", tmp_path / "datasets")
     log = tmp_path / "log"
     with log.open("wb") as output:
         submitter = subprocess.Popen(

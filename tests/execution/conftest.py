@@ -17,10 +17,24 @@ def study_file(small: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
+def template(small: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every new home begins with."""
+    folder = tmp_path_factory.mktemp("template")
+    small.make_template(folder)
+    return folder
+
+
+@pytest.fixture
+def home(small: ModuleType, template: Path, tmp_path: Path) -> Path:
+    """A home without a study."""
+    return Path(small.furnish(tmp_path / "home", template))
+
+
+@pytest.fixture(scope="session")
 def finished(
-    small: ModuleType, study_file: Path, tmp_path_factory: pytest.TempPathFactory
+    small: ModuleType, study_file: Path, template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, Any]]:
     """The home of the small study that ran without interruption, and what `run --json` said of it."""
-    home = tmp_path_factory.mktemp("whole")
+    home = small.furnish(tmp_path_factory.mktemp("whole"), template)
     done = small.hpstudy("run", str(study_file), "--home", str(home), "--json")
     return home, json.loads(done.stdout.splitlines()[-1])

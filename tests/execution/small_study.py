@@ -1,6 +1,7 @@
 """The installed program on a small study: what tests of its faults share."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,7 +16,10 @@ import optuna
 import pandas as pd
 import torch
 
+from hpstudy.execution._inputs import check_data
 from hpstudy.record import StudyFolder
+from hpstudy.spec import parse_study
+from hpstudy.tracking._store import create_database
 from hpstudy.workflow import open_results
 
 STUDY = """
@@ -35,6 +39,18 @@ resources: {max_parallel: 2}
 """
 TRIALS = 2 * 3 + 3 * 2
 TIMING = ["samples_per_s", "started_at", "ended_at", "attempt", "device"]
+
+
+def make_template(folder: Path) -> None:
+    """What a new home begins with, made once: MLflow's empty database and the rendered glyphs."""
+    create_database(f"sqlite:///{folder / 'mlflow.db'}")
+    check_data(parse_study(STUDY), folder / "datasets")
+
+
+def furnish(home: Path, template: Path) -> Path:
+    """Gives a new home what is in the template."""
+    shutil.copytree(template, home, dirs_exist_ok=True)
+    return home
 
 
 def command(*words: str) -> list[str]:

@@ -134,21 +134,21 @@ def test_data_that_do_not_suffice_start_no_trial(small: ModuleType, tmp_path: Pa
 
 
 def test_a_driver_that_is_killed_twice_is_resumed_with_nothing_lost_or_doubled(
-    small: ModuleType, finished: tuple[Path, dict[str, object]], study_file: Path, tmp_path: Path
+    small: ModuleType, finished: tuple[Path, dict[str, object]], study_file: Path, home: Path
 ) -> None:
-    folder = StudyFolder(tmp_path, "small")
+    folder = StudyFolder(home, "small")
     for words, results in (("run", str(study_file)), 0), (("resume", "small"), 6):
-        with small.running(*words, "--home", str(tmp_path)) as driver:
+        with small.running(*words, "--home", str(home)) as driver:
             small.wait_for(driver, lambda least=results: len(folder.finished_trials()) >= least and working(folder))
             os.kill(driver.pid, signal.SIGKILL)
             driver.wait()
     assert len(folder.finished_trials()) < small.TRIALS
     before = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
-    small.hpstudy("resume", "small", "--home", str(tmp_path))
+    small.hpstudy("resume", "small", "--home", str(home))
     after = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
     assert before.items() <= after.items(), "a finished trial was run again"
-    small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
-    assert small.mlflow_runs(tmp_path) == small.mlflow_runs(finished[0])
+    small.assert_nothing_lost_or_doubled(home, finished[0])
+    assert small.mlflow_runs(home) == small.mlflow_runs(finished[0])
     assert len(folder.sessions()) == 3
 
 
@@ -158,10 +158,10 @@ def working(folder: StudyFolder) -> list[Path]:
 
 
 def test_a_killed_worker_and_an_interruption_cost_no_number(
-    small: ModuleType, finished: tuple[Path, dict[str, object]], study_file: Path, tmp_path: Path
+    small: ModuleType, finished: tuple[Path, dict[str, object]], study_file: Path, home: Path, tmp_path: Path
 ) -> None:
-    folder, log = StudyFolder(tmp_path, "small"), tmp_path / "log"
-    with small.running("run", str(study_file), "--home", str(tmp_path), log=log) as driver:
+    folder, log = StudyFolder(home, "small"), tmp_path / "log"
+    with small.running("run", str(study_file), "--home", str(home), log=log) as driver:
         small.wait_for(driver, lambda: working(folder))
         [*workers] = small.trial_workers(driver.pid)
         assert workers
@@ -169,13 +169,13 @@ def test_a_killed_worker_and_an_interruption_cost_no_number(
         small.wait_for(driver, lambda: len(folder.finished_trials()) >= 2)
         assert folder.is_running()
         with pytest.raises(StudyConflictError, match=f"is being run by process {driver.pid}"):
-            run_study(load_study(study_file), tmp_path, NullTracker())
+            run_study(load_study(study_file), home, NullTracker())
         driver.send_signal(signal.SIGINT)
         assert driver.wait(120) == 130
-    assert f"Continue with: hpstudy resume small --home {tmp_path}" in log.read_text()
+    assert f"Continue with: hpstudy resume small --home {home}" in log.read_text()
     assert not folder.is_running()
     assert len(folder.finished_trials()) < small.TRIALS
-    done = small.hpstudy("resume", "small", "--home", str(tmp_path), "--no-report")
-    small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
-    assert f"hpstudy report small --home {tmp_path}" in done.stdout
-    assert not (tmp_path / "small" / "report" / "report.pdf").exists()
+    done = small.hpstudy("resume", "small", "--home", str(home), "--no-report")
+    small.assert_nothing_lost_or_doubled(home, finished[0])
+    assert f"hpstudy report small --home {home}" in done.stdout
+    assert not (home / "small" / "report" / "report.pdf").exists()

@@ -71,14 +71,20 @@ def kill(node: Any) -> None:
 
 
 def test_a_killed_driver_and_a_lost_node_cost_no_number(
-    small: ModuleType, finished: Finished, study_file: Path, tmp_path: Path, cluster: Any, joining: dict[str, str]
+    small: ModuleType,
+    finished: Finished,
+    study_file: Path,
+    home: Path,
+    tmp_path: Path,
+    cluster: Any,
+    joining: dict[str, str],
 ) -> None:
-    folder, log = StudyFolder(tmp_path, "small"), tmp_path / "log"
-    with small.running("run", str(study_file), "--home", str(tmp_path), env=joining, log=log) as driver:
+    folder, log = StudyFolder(home, "small"), tmp_path / "log"
+    with small.running("run", str(study_file), "--home", str(home), env=joining, log=log) as driver:
         small.wait_for(driver, has_checkpoints(folder, 1))
         driver.kill()
         driver.wait()
-        with small.running("resume", "small", "--home", str(tmp_path), env=joining, log=log) as successor:
+        with small.running("resume", "small", "--home", str(home), env=joining, log=log) as successor:
             small.wait_for(successor, lambda: len({path.parent for path in checkpoints(folder)}) >= 2)
             kill(cluster.second)
             cluster.remove_node(cluster.second)
@@ -86,35 +92,35 @@ def test_a_killed_driver_and_a_lost_node_cost_no_number(
             small.wait_for(successor, lambda: len(folder.finished_trials()) > known)
             cluster.second = cluster.add_node(num_cpus=1)
             assert successor.wait(300) == 0, log.read_text()
-    small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
+    small.assert_nothing_lost_or_doubled(home, finished[0])
     assert "Continue with: hpstudy resume small" in log.read_text()
     assert "Trials did not complete" not in log.read_text()
     assert [session["nodes"] for session in folder.sessions()] == ["2", "2"]
 
 
 def test_a_lost_head_ends_the_driver_in_order_and_a_stopped_worker_is_taken_for_hung(
-    small: ModuleType, finished: Finished, tmp_path: Path
+    small: ModuleType, finished: Finished, home: Path, tmp_path: Path
 ) -> None:
     """A stopped process hangs in the strictest sense: none of its threads runs."""
     impatient = tmp_path / "small.yaml"
     impatient.write_text(small.STUDY.replace("max_parallel: 2", "max_parallel: 2, heartbeat_minutes: 0.2"))
-    folder, log = StudyFolder(tmp_path, "small"), tmp_path / "log"
+    folder, log = StudyFolder(home, "small"), tmp_path / "log"
     with two_nodes() as doomed:
         env = {**RAY, "RAY_ADDRESS": doomed.address}
-        with small.running("run", str(impatient), "--home", str(tmp_path), env=env, log=log) as driver:
+        with small.running("run", str(impatient), "--home", str(home), env=env, log=log) as driver:
             small.wait_for(driver, has_checkpoints(folder, 1))
             kill(doomed.head_node)
             assert driver.wait(120) != 0
-    wait_until(lambda: f"Continue with: hpstudy resume small --home {tmp_path}" in log.read_text())
+    wait_until(lambda: f"Continue with: hpstudy resume small --home {home}" in log.read_text())
     assert len(folder.finished_trials()) < small.TRIALS
-    with small.running("resume", "small", "--home", str(tmp_path), log=log) as driver:
+    with small.running("resume", "small", "--home", str(home), log=log) as driver:
         small.wait_for(driver, lambda: len(small.trial_workers(driver.pid)) == 2)
         known = {*checkpoints(folder)}
         small.wait_for(driver, lambda: len({path.parent for path in checkpoints(folder) if path not in known}) >= 2)
         os.kill(small.trial_workers(driver.pid)[0], signal.SIGSTOP)
         assert driver.wait(300) == 0, log.read_text()
     assert "made no progress for resources.heartbeat_minutes: 0.2; its worker is ended" in log.read_text()
-    small.assert_nothing_lost_or_doubled(tmp_path, finished[0])
+    small.assert_nothing_lost_or_doubled(home, finished[0])
 
 
 def test_a_driver_that_is_told_of_no_cluster_joins_none(cluster: Any) -> None:
@@ -133,7 +139,7 @@ def test_a_driver_that_is_told_of_no_cluster_joins_none(cluster: Any) -> None:
     assert done.stdout.strip() != cluster.address
 
 
-def test_a_trial_that_takes_too_long_fails_and_the_study_goes_on(small: ModuleType, tmp_path: Path) -> None:
+def test_a_trial_that_takes_too_long_fails_and_the_study_goes_on(small: ModuleType, home: Path, tmp_path: Path) -> None:
     (tmp_path / "their_losses.py").write_text(
         "import time\n"
         "from hpstudy.losses import build_head\n"
@@ -157,21 +163,21 @@ def test_a_trial_that_takes_too_long_fails_and_the_study_goes_on(small: ModuleTy
     )  # fmt: skip
     env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     log = tmp_path / "log"
-    with small.running("run", str(file), "--home", str(tmp_path), env=env, log=log) as driver:
+    with small.running("run", str(file), "--home", str(home), env=env, log=log) as driver:
         assert driver.wait(300) == 0, log.read_text()
-    trials = open_results("stuck", tmp_path).trials.set_index("trial_id")
+    trials = open_results("stuck", home).trials.set_index("trial_id")
     failed = trials[trials["status"] == "failed"]
     assert list(failed.index) == ["theirs.default.grid.s0.001"]
     assert "more than resources.max_trial_minutes: 0.2" in failed["cause"].iloc[0]
     assert failed["epochs"].iloc[0] == 2, "what it had trained before it hung is kept"
-    assert len(StudyFolder(tmp_path, "stuck").trajectory(failed.index[0])) > 0
+    assert len(StudyFolder(home, "stuck").trajectory(failed.index[0])) > 0
     assert len(trials) == 2 + 2 * 2
 
 
 def test_a_full_disk_stops_the_study_in_order(
-    small: ModuleType, finished: Finished, study_file: Path, tmp_path: Path, disk: Path
+    small: ModuleType, finished: Finished, study_file: Path, template: Path, tmp_path: Path, disk: Path
 ) -> None:
-    folder, log = StudyFolder(disk, "small"), tmp_path / "log"
+    folder, log = StudyFolder(small.furnish(disk, template), "small"), tmp_path / "log"
     with small.running("run", str(study_file), "--home", str(disk), log=log) as driver:
         small.wait_for(driver, has_checkpoints(folder, 1))
         fill(disk / "everything-else")
@@ -252,13 +258,13 @@ def nodes_of(joining: dict[str, str]) -> int:
 
 
 def test_an_mlflow_server_that_dies_and_comes_back_misses_nothing(
-    small: ModuleType, finished: Finished, study_file: Path, tmp_path: Path
+    small: ModuleType, finished: Finished, study_file: Path, home: Path, template: Path, tmp_path: Path
 ) -> None:
-    folder, log, away = StudyFolder(tmp_path, "small"), tmp_path / "log", tmp_path / "tracking"
-    server = serve(away, port=0)
+    folder, log, away = StudyFolder(home, "small"), tmp_path / "log", tmp_path / "tracking"
+    server = serve(small.furnish(away, template), port=0)
     port = int(server.url.rpartition(":")[2])
     env = {"MLFLOW_TRACKING_URI": server.url}
-    with small.running("run", str(study_file), "--home", str(tmp_path), env=env, log=log) as driver:
+    with small.running("run", str(study_file), "--home", str(home), env=env, log=log) as driver:
         small.wait_for(driver, lambda: len(folder.finished_trials()) >= 2)
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
@@ -266,7 +272,7 @@ def test_an_mlflow_server_that_dies_and_comes_back_misses_nothing(
         with serve(away, port=port):
             assert driver.wait(300) == 0, log.read_text()
     assert "MLflow is away" in log.read_text()
-    trials = open_results("small", tmp_path).trials
+    trials = open_results("small", home).trials
     assert len(trials) == small.TRIALS
     runs, whole = small.mlflow_runs(away), small.mlflow_runs(finished[0])
     assert runs.keys() == whole.keys()

@@ -47,14 +47,20 @@ ENDS = {
 
 @pytest.mark.parametrize(("on_oom", "batches", "code"), [("accumulate", [64, 160], 0), ("fail", [64], 1)])
 def test_a_trial_that_runs_out_of_memory(
-    small: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_oom: str, batches: list[int], code: int
+    small: ModuleType,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    on_oom: str,
+    batches: list[int],
+    code: int,
 ) -> None:
     (tmp_path / "hungry_model.py").write_text(MODEL)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     file = tmp_path / "small.yaml"
     file.write_text(STUDY.format(on_oom=on_oom, batches=batches))
-    small.hpstudy("run", str(file), "--home", str(tmp_path / "home"), "--no-report", expect=code)
-    trials = open_results("small", tmp_path / "home").trials
+    small.hpstudy("run", str(file), "--home", str(home), "--no-report", expect=code)
+    trials = open_results("small", home).trials
     assert len(trials) == 2 * len(batches)
     for batch in batches:
         status, cause = ENDS[on_oom, batch]
