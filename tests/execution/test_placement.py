@@ -101,7 +101,6 @@ resources: {{cpus: {cpus}, gpus: {gpus}, on_oom: accumulate}}
 """
 STUDIES = {
     "third": {"gpus": 0.3, "cpus": 1, "trials": 4, "fault": ""},
-    "half": {"gpus": 0.5, "cpus": 1, "trials": 4, "fault": ""},
     "whole": {"gpus": 1, "cpus": 1, "trials": 3, "fault": ""},
     "two": {"gpus": 2, "cpus": 2, "trials": 2, "fault": ""},
     "memory": {"gpus": 2, "cpus": 2, "trials": 1, "fault": "memory"},
@@ -150,7 +149,7 @@ def most_at_once(seen: list[dict[str, Any]], gpu: str) -> int:
     return max(sum(other["first"] <= each["first"] <= other["last"] for other in there) for each in there)
 
 
-@pytest.mark.parametrize(("name", "most"), [("half", 2), ("third", 3), ("whole", 1)])
+@pytest.mark.parametrize(("name", "most"), [("third", 3), ("whole", 1)])
 def test_no_gpu_is_given_to_more_trials_than_fit(parts: Path, name: str, most: int) -> None:
     seen = seen_by(parts, name)
     assert len(seen) == STUDIES[name]["trials"]
