@@ -70,21 +70,22 @@ def comparable(trials: pd.DataFrame) -> pd.DataFrame:
     return trials.drop(columns=[*TIMING, *costs]).sort_values("trial_id", ignore_index=True).sort_index(axis=1)
 
 
-def mlflow_keys(home: Path) -> list[tuple[str, str]]:
+def mlflow_keys(home: Path) -> dict[str, str]:
+    """Key and status of every run; fails on a key that occurs twice."""
     with sqlite3.connect(home / "mlflow.db") as database:
-        return sorted(
-            database.execute(
-                """select key.value, run.status from runs run
-                   join tags key on key.run_uuid = run.run_uuid and key.key = 'hpstudy.key'
-                   where run.lifecycle_stage = 'active'"""
-            ).fetchall()
-        )
+        rows = database.execute(
+            """select key.value, run.status from runs run
+               join tags key on key.run_uuid = run.run_uuid and key.key = 'hpstudy.key'
+               where run.lifecycle_stage = 'active'"""
+        ).fetchall()
+    assert len(dict(rows)) == len(rows)
+    return dict(rows)
 
 
 def test_a_killed_survey_is_resumed_to_the_record_of_one_that_never_was(tmp_path: Path) -> None:
     file, whole, cut = tmp_path / "survey.yaml", tmp_path / "whole", tmp_path / "cut"
     file.write_text(STUDY)
-    answer = hpstudy("run", str(file), "--home", str(whole))
+    answer = hpstudy("run", str(file), "--home", str(whole), "--no-report")
     assert answer["state"] == "finished"
     kill_in_the_middle(file, cut, results=3)
     folder = StudyFolder(cut, "survey")
@@ -108,8 +109,10 @@ def test_a_killed_survey_is_resumed_to_the_record_of_one_that_never_was(tmp_path
                 getattr(folder, read)(trial_id), getattr(other, read)(trial_id), check_exact=True
             )
     assert not list((folder.path / "checkpoints").iterdir())
-    assert mlflow_keys(cut) == mlflow_keys(whole)
-    assert len(mlflow_keys(cut)) == 1 + 2 + TRIALS
+    keys, theirs = mlflow_keys(cut), mlflow_keys(whole)
+    assert keys == dict.fromkeys(keys, "FINISHED")
+    assert keys.keys() == theirs.keys()
+    assert len(keys) == 1 + 2 + TRIALS
 
 
 def assert_is_the_survey(trials: pd.DataFrame) -> None:
