@@ -30,14 +30,23 @@ def two_nodes() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in RAY.items():
             patch.setenv(name, value)
-        from ray.cluster_utils import Cluster
-
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        cluster = started_head()
         try:
             cluster.second = cluster.add_node(num_cpus=1)
             yield cluster
         finally:
             cluster.shutdown()
+
+
+def started_head() -> Any:
+    """A cluster of its head; Ray gives a node 30 s to start, which a busy machine may not keep the first time."""
+    from ray.cluster_utils import Cluster
+
+    arguments = {"num_cpus": 1, "include_dashboard": False}
+    try:
+        return Cluster(initialize_head=True, head_node_args=arguments)
+    except Exception:
+        return Cluster(initialize_head=True, head_node_args=arguments)
 
 
 @pytest.fixture(scope="module")
