@@ -77,7 +77,7 @@ def test_every_section_is_there(report: Path) -> None:
 def test_everything_is_beside_it(report: Path) -> None:
     folder = report.parent
     assert {path.name for path in (folder / "figures").iterdir()} == {
-        f"{name}-01.{ending}" for name in ("differences", "scales") for ending in ("svg", "pdf")
+        f"{name}-01.{ending}" for name in ("differences", "scales") for ending in ("svg", "pdf", "png")
     }
     names = {path.stem for path in (folder / "tables").glob("*.csv")}
     assert names >= {"studies", "shared", "differing_keys", "pooled", "arms", "between", "break_even", "sources"}

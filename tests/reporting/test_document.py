@@ -100,6 +100,8 @@ def test_each_table_and_figure_is_there_in_every_form(tmp_path: Path) -> None:
     assert content["figures"]["line"] == [
         {"path": "figures/line-01.svg", "shown": "train-100", "alt": "A line, train-100"}
     ]
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["line-01.pdf", "line-01.svg"]
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
+        f"line-01.{end}" for end in ("pdf", "png", "svg")
+    ]
     with pytest.raises(AssertionError, match="table some is there already"):
         document.table("some", table(), pd.DataFrame())

@@ -159,7 +159,7 @@ def test_every_figure_is_kept(report: Path) -> None:
     assert {"scale_audit", "margin_bound", "margin_drop", "joint", "loss_floor", "stability", "stability_scale",
             "premises", "posterior_curves", "trajectories"} <= set(drawn)  # fmt: skip
     for kind, pictures in drawn.items():
-        names = {f"{kind}-{i + 1:02d}.{end}" for i in range(len(pictures)) for end in ("svg", "pdf")}
+        names = {f"{kind}-{i + 1:02d}.{end}" for i in range(len(pictures)) for end in ("svg", "pdf", "png")}
         assert names <= figures
 
 
