@@ -180,10 +180,7 @@ def plan(
 def run_session(
     study: Study, home: Location, observe: "Callable[[Progress], None]", *, report: bool = True
 ) -> "RunOutcome":
-    """One driver's session on a study: trials, MLflow and, once all trials have ended, the report.
-
-    Without `report` it ends with the last trial; `write_report` and `sync` make up for it.
-    """
+    """One driver's session: trials, MLflow and, once all have ended, the report if one is asked for (or see `sync`)."""
     from hpstudy.delivery import deliver_summary, make_tracker
     from hpstudy.execution import run_study
     from hpstudy.tracking import BackgroundTracker

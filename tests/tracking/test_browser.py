@@ -106,8 +106,9 @@ def study_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "num_classes": 300,
             "embedding_dim": 256,
         }
-        tracker.trial_finished(row, lambda row: (curves_of(row["s"]), pd.DataFrame(), []))
-    tracker.study_finished({"trials/completed": len(POINTS | CONFIRMED)}, [report], "**Verdict**: a tie")
+        tracker.trial_finished(row, lambda row: (curves_of(row["s"]), pd.DataFrame(), {}))
+    metrics = {"trials/completed": float(len(POINTS | CONFIRMED))}
+    tracker.study_finished(tracking.Page(note="**Verdict**: a tie", metrics=metrics, files={"": [report]}))
     return home
 
 

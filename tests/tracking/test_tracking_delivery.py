@@ -76,8 +76,8 @@ def deliver(tracker: tracking.Tracker, row: dict[str, Any], frames: Frames, file
         trial = {**row, "trial_id": f"trial {number}", "number": number}
         tracker.trial_started({key: trial[key] for key in trial if key not in ("status", "ended_at")})
         tracker.trial_finished(trial, lambda row: (*frames, files))
-    tracker.arm_finished("cosface", {"confirm/mean": 0.8})
-    tracker.study_finished({"trials": 3.0}, [], "a tie")
+    tracker.arm_finished("cosface", tracking.Page(metrics={"confirm/mean": 0.8}))
+    tracker.study_finished(tracking.Page(note="a tie", metrics={"trials": 3.0}))
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,7 @@ def state(home: Path, experiment: str) -> dict[str, Any]:
 def deliver(tracker: tracking.MlflowTracker, row: dict[str, Any], frames: Frames) -> None:
     tracker.start()
     tracker.trial_started({key: row[key] for key in row if key not in ("status", "ended_at")})
-    tracker.trial_finished(row, lambda row: (*frames, []))
+    tracker.trial_finished(row, lambda row: (*frames, {}))
     tracker.arm_finished("cosface", CLOSING)
     tracker.study_finished(CLOSING)
 
@@ -236,7 +236,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_numbers(
     def broken(row: Any, epochs: pd.DataFrame) -> dict[str, bytes]:
         raise ValueError("no histogram")
 
-    make_tracker(draw=broken).trial_finished(row, lambda row: (*frames, []))
+    make_tracker(draw=broken).trial_finished(row, lambda row: (*frames, {}))
     _, runs = opened(home, "a_picture_that_cannot_be_drawn_costs_no_numbers")
     assert runs[row["trial_id"]].data.tags["hpstudy.delivered"] == "1"
     assert "no picture in MLflow: ValueError('no histogram')" in caplog.text
@@ -244,7 +244,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_numbers(
 
 def test_an_arm_without_m_has_no_param_m(home: Path, make_tracker: Make, row: dict[str, Any], frames: Frames) -> None:
     fixed = {**row, "m": float("nan"), "param/m": float("nan")}
-    make_tracker().trial_finished(fixed, lambda row: (*frames, []))
+    make_tracker().trial_finished(fixed, lambda row: (*frames, {}))
     _, runs = opened(home, "an_arm_without_m_has_no_param_m")
     params = runs[row["trial_id"]].data.params
     assert "m" not in params
@@ -259,7 +259,7 @@ def test_no_metric_says_what_another_says(home: Path, make_tracker: Make, row: d
         "geometry/max_prototype_cosine": 0.4,
         "cost/gpu_s": 0.0,
     }
-    make_tracker().trial_finished(ended, lambda row: (*frames, []))
+    make_tracker().trial_finished(ended, lambda row: (*frames, {}))
     _, runs = opened(home, "no_metric_says_what_another_says")
     metrics = runs[row["trial_id"]].data.metrics
     assert metrics.keys() >= {"geometry/train_loss", "geometry/max_prototype_cosine", "train/s"}
