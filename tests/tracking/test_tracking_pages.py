@@ -267,7 +267,7 @@ def test_no_metric_says_what_another_says(home: Path, make_tracker: Make, row: d
 
 
 def test_what_counts_and_how_it_moved_come_first(row: dict[str, Any], frames: Frames) -> None:
-    curves = TrialCurves({**row, "test/tar_at_far_1e-3": 0.6}, *frames, max_points=100)
+    curves = TrialCurves({**row, "test/tar_at_far_1e-3": 0.6}, *frames, max_points=100, max_points_of_others=100)
     names = list(dict.fromkeys(metric.key for metric in curves.metrics))
     assert names[:7] == [
         "objective",
