@@ -179,7 +179,7 @@ def test_equal_facts_give_equal_bytes(audited: ModuleType, tmp_path: Path) -> No
     survey = audited.margins(((8, 2),), arms={"cosface": "cosface"}, s=(30.0,))
     first, second = (build_report(facts(survey), tmp_path / name) for name in ("first", "second"))
     names = sorted(path.relative_to(first.parent) for path in first.parent.rglob("*.*"))
-    assert {".pdf", ".svg", ".csv", ".tex", ".typ", ".json"} == {name.suffix for name in names}
+    assert {".pdf", ".svg", ".png", ".csv", ".tex", ".typ", ".json"} == {name.suffix for name in names}
     for name in names:
         assert (first.parent / name).read_bytes() == (second.parent / name).read_bytes(), name
 

@@ -108,7 +108,7 @@ def study_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         tracker.trial_finished(row, lambda row: (curves_of(row["s"]), pd.DataFrame(), {}))
     metrics = {"trials/completed": float(len(POINTS | CONFIRMED))}
-    tracker.study_finished(tracking.Page(note="**Verdict**: a tie", metrics=metrics, files={"": [report]}))
+    tracker.study_finished(tracking.Page(note=f"**{QUESTION}** A tie.", metrics=metrics, files={"": [report]}))
     return home
 
 
