@@ -81,6 +81,10 @@ def make_tracker(study: Study, folder: StudyFolder) -> MlflowTracker:
 def deliver_summary(tracker: Tracker, folder: StudyFolder, summary: StudySummary) -> None:
     """Closes the arms and the study in MLflow, after whatever trial it still lacks."""
     tracker.catch_up([result.as_row() for result in folder.results()], record_loader(folder))
+    _close(tracker, folder, summary)
+
+
+def _close(tracker: Tracker, folder: StudyFolder, summary: StudySummary) -> None:
     for model in summary.models:
         tracker.model_finished(model)
     for arm, page in summary.pages.items():
@@ -121,7 +125,7 @@ def deliver_missing(study: Study, folder: StudyFolder, summarise: Callable[[], S
             if finished and (missing or unclosed):
                 folder.write_trials()
                 summary = summarise()
-                _patiently(lambda: deliver_summary(tracker, folder, summary))
+                _patiently(lambda: _close(tracker, folder, summary))
             if not finished:
                 _patiently(tracker.interrupted)
         except TrackingUnavailableError as error:

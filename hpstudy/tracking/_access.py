@@ -11,8 +11,8 @@ from mlflow.utils.rest_utils import http_request
 from hpstudy.tracking._environment import is_server, tracking_uri
 from hpstudy.tracking._protocol import TrackingRefusedError
 from hpstudy.tracking._refusals import refusal_of
+from hpstudy.tracking._store import NOTE
 
-_NOTE = "mlflow.note.content"
 _API = "/api/2.0/mlflow/experiments"
 
 
@@ -58,7 +58,7 @@ def check_access(home: Path, study_name: str, timeout: float = 5.0) -> None:
     try:
         found = ask("GET", "get-by-name", params={"experiment_name": study_name}).get("experiment", {})
         for tag in found.get("tags", []):
-            if tag["key"] == _NOTE:  # set to what it is, which changes nothing, and only those may who may write
+            if tag["key"] == NOTE:  # set to what it is, which changes nothing, and only those may who may write
                 ask("POST", "set-experiment-tag", json={"experiment_id": found["experiment_id"], **tag})
     except MlflowException:
         return

@@ -18,10 +18,9 @@ from mlflow.exceptions import MlflowException
 from hpstudy.exceptions import InputError
 from hpstudy.tracking import _describe
 from hpstudy.tracking._describe import is_given
-from hpstudy.tracking._store import KEY, SHA256, RunStore
+from hpstudy.tracking._store import KEY, RESULT, SHA256, RunStore
 from hpstudy.tracking._trained import TrainedModel
 
-RESULT = "hpstudy.result"
 LOADER = "hpstudy.models.pyfunc"
 NEEDED = ("hpstudy", "torch", "numpy", "mlflow")
 METRIC_GROUPS = ("val/", "test/")

@@ -17,11 +17,10 @@ from hpstudy.tracking._logged_models import log_model, register_model
 from hpstudy.tracking._notes import trial_note
 from hpstudy.tracking._pages import OpeningPages, Page
 from hpstudy.tracking._protocol import DrawTrial, LoadTrial, Row, Tracker
-from hpstudy.tracking._showing import NOTE, log_inputs, show
-from hpstudy.tracking._store import DELIVERED, RunStore, store_errors
+from hpstudy.tracking._showing import log_inputs, show
+from hpstudy.tracking._store import DELIVERED, NOTE, RESULT, RunStore, store_errors
 from hpstudy.tracking._trained import TrainedModel
 
-RESULT = "hpstudy.result"
 LEVEL = "level"
 FINISHED_AS = {"completed": "FINISHED", "pruned": "FINISHED", "diverged": "FAILED", "failed": "FAILED"}
 

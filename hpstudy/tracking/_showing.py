@@ -9,9 +9,8 @@ import pandas as pd
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from hpstudy.tracking._pages import DataInput, Page
-from hpstudy.tracking._store import RunStore
+from hpstudy.tracking._store import NOTE, RunStore
 
-NOTE = "mlflow.note.content"
 SHOWN_TABLES = "mlflow.loggedArtifacts"
 DIGEST_LENGTH = 36
 """What MLflow's database takes of a digest."""

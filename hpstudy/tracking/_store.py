@@ -19,7 +19,9 @@ from hpstudy.tracking._refusals import is_unsent, refusal, refusal_of, silence
 KEY = "hpstudy.key"
 SHA256 = "hpstudy.sha256"
 DELIVERED = "hpstudy.delivered"
+RESULT = "hpstudy.result"
 PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
 METRICS_A_BATCH = 800
 ENTRIES_A_BATCH = 100
 """Params, and tags, a batch: MLflow takes 100 of each and 1000 entries in all."""
@@ -105,7 +107,7 @@ class RunStore:
         if experiment is None:
             location = None if is_server(self._uri) else self._artifacts.absolute().as_uri()
             tags = {
-                "mlflow.note.content": description[:TAG_LENGTH],
+                NOTE: description[:TAG_LENGTH],
                 "mlflow.experimentKind": "custom_model_development",
             }
             self.experiment_id = self._create_experiment(location, tags)
@@ -117,7 +119,7 @@ class RunStore:
 
     def describe(self, description: str) -> None:
         """Sets what the experiment says of itself."""
-        self.client.set_experiment_tag(self.experiment_id, "mlflow.note.content", description[:TAG_LENGTH])
+        self.client.set_experiment_tag(self.experiment_id, NOTE, description[:TAG_LENGTH])
 
     def _create_experiment(self, location: str | None, tags: dict[str, str]) -> str:
         try:

@@ -13,7 +13,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from hpstudy.exceptions import InputError
-from hpstudy.tracking._store import store_errors
+from hpstudy.tracking._store import PARENT, store_errors
 
 TREE = "hpstudy-tree"
 BEST = "hpstudy-best"
@@ -24,7 +24,6 @@ RUNS_SHOWN = 100
 RUN_NAME_PIXELS = 330
 COLUMNS_BESIDES = 5
 NOT_COMPARED = {"s", "m", "loss", "seed"}
-PARENT = "mlflow.parentRunId"
 RUN_TYPE = "mlflow.runType"
 UNFOLDING = "evaluation"
 
