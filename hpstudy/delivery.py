@@ -130,7 +130,7 @@ def deliver_missing(study: Study, folder: StudyFolder, summarise: Callable[[], S
                 _patiently(tracker.interrupted)
         except TrackingUnavailableError as error:
             told = f"{error} (delivered {count} of {len(results)} trials; the record holds them all"
-            raise type(error)(f"{told}: run `hpstudy sync {study.name}` again)") from error
+            raise type(error)(f"{told}: run `hpstudy sync {study.name} --home {folder.home}` again)") from error
         finally:
             folder.drop_copies()
     return Delivered(

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 import math
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -32,12 +33,56 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("end_to_end") is None)
 
 
+OF_ONE_STUDY = ("test_end_to_end.py", "test_faults.py", "test_object_store.py")
+"""Files that compare with the same whole study: one process has them all, so that it is run once."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, to which process tests go."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LoadFilesOfOneStudy(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "one study" if file.endswith(OF_ONE_STUDY) else file
+
+    return LoadFilesOfOneStudy(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads or writes the home, the tracking server or the cluster of whoever runs the tests."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HPSTUDY_HOME", str(tmp_path / "hpstudy-runs"))
+
+
+@pytest.fixture(scope="session")
+def characters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of data sets that has the characters in the built-in faces: to draw them takes seconds."""
+    from hpstudy.data import load_dataset
+    from hpstudy.spec import DataSpec
+
+    folder = tmp_path_factory.mktemp("characters")
+    load_dataset(DataSpec(), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Gives a home what every study begins with, made once: MLflow's empty database, whose tables take seconds."""
+    from hpstudy.tracking._store import create_database
+
+    template = tmp_path_factory.mktemp("template") / "mlflow.db"
+    create_database(f"sqlite:///{template}")
+
+    def furnish(home: Path) -> Path:
+        home.mkdir(parents=True, exist_ok=True)
+        shutil.copy(template, home)
+        return home
+
+    return furnish
 
 
 @pytest.fixture(scope="session")

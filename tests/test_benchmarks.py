@@ -58,10 +58,10 @@ def test_large_heads_script_runs(tmp_path: Path) -> None:
 
 
 def test_gpu_trials_script_runs(tmp_path: Path) -> None:
-    sizes = "--device cpu --classes 8 --width 4 --dim 8 --batch 16 --steps 2 --epochs 1"
+    sizes = "--device cpu --classes 8 --width 4 --dim 8 --batch 16 --steps 2 --epochs 1 --most 2"
     command = [sys.executable, "-W", "ignore", BENCHMARKS / "gpu_trials.py", *sizes.split(), "--output", tmp_path]
     subprocess.run(command, check=True, capture_output=True)
     table = (tmp_path / "gpu_trials.md").read_text(encoding="utf-8")
     assert "| 1 | 1 | auto | channels_last |" in table
-    assert "| 4 | 0.25 | auto | channels_last |" in table
+    assert "| 2 | 0.5 | auto | channels_last |" in table
     assert "| 1 | 1 | float32 | contiguous |" in table

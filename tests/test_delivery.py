@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy i
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> StudyFolder:
-    kept = StudyFolder(tmp_path, "toy")
+def folder(tmp_path: Path, furnished: Callable[[Path], Path]) -> StudyFolder:
+    kept = StudyFolder(furnished(tmp_path), "toy")
     kept.begin(parse_study(FILE).resolved_yaml)
     kept.add_session({"started": "2026-01-01 00:00:00 UTC", "source": "revision 1", "data default": "77ab"})
     return kept
@@ -68,7 +69,7 @@ def runs_in(uri: str) -> dict[str, Any]:
 
 
 def test_a_record_is_delivered_once_and_to_any_server(
-    folder: StudyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: StudyFolder, tmp_path: Path, furnished: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for trial in TRIALS[:4]:
         record(folder, *trial)
@@ -94,7 +95,7 @@ def test_a_record_is_delivered_once_and_to_any_server(
     assert (again.trials, again.kept, again.summary) == (0, 6, False)
     assert (folder.report / "report.pdf").stat().st_mtime_ns == written
 
-    with serve(tmp_path / "elsewhere", port=0) as server:
+    with serve(furnished(tmp_path / "elsewhere"), port=0) as server:
         environment = os.environ | {"MLFLOW_TRACKING_URI": server.url}
         command = [sys.executable, "-m", "hpstudy", "sync", "toy", "--home", str(tmp_path), "--json"]
         for words, delivered, summary in (
@@ -113,7 +114,7 @@ def test_a_record_is_delivered_once_and_to_any_server(
     monkeypatch.setattr("hpstudy.delivery.DELAY_S", 0.0)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
-    with pytest.raises(TrackingUnavailableError, match=r"delivered 0 of 6 trials.*run `hpstudy sync toy` again"):
+    with pytest.raises(TrackingUnavailableError, match=r"delivered 0 of 6 .*run `hpstudy sync toy --home .* again"):
         sync("toy", tmp_path)
     done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
@@ -121,8 +122,9 @@ def test_a_record_is_delivered_once_and_to_any_server(
 
 
 def test_a_study_that_runs_is_left_to_its_driver(folder: StudyFolder, tmp_path: Path) -> None:
+    untouched = (tmp_path / "mlflow.db").stat().st_mtime_ns
     with StudyFolder(tmp_path, "toy").lock, pytest.raises(StudyConflictError, match="is being run by process"):
         sync("toy", tmp_path)
     with pytest.raises(InputError, match="there is no study 'absent'"):
         sync("absent", tmp_path)
-    assert not (tmp_path / "mlflow.db").exists()
+    assert (tmp_path / "mlflow.db").stat().st_mtime_ns == untouched

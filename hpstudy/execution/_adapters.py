@@ -69,6 +69,7 @@ class OrderBook:
             return answer
         order = replace(self._make_order(answer), pulse=self._watch.name)
         self._orders[tune_id] = order
+        self._watch.expect(tune_id, order.request.trial_id)
         return order
 
     def started(self, tune_id: str) -> None:
@@ -101,7 +102,7 @@ class OrderBook:
             # The worker wrote it; a shared folder may show it here only later.
             result = TrialResult.from_row(json.loads(reply["row"]))
         loss = self._watch.loss(trial_id) if result is None and reply is None else None
-        self._watch.forget(trial_id)
+        self._watch.forget(tune_id, trial_id)
         if result is None and loss is None:
             return None  # interrupted: the trial stays open and is continued by the next session
         if result is None:

@@ -2,6 +2,7 @@
 
 import platform
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -17,6 +18,7 @@ from hpstudy.record import StudyFolder
 from hpstudy.spec import ResourcesSpec, Study, parse_study
 
 _ANSWER_S = 300.0
+_LOST_S = 10.0
 _PACKAGES = ("hpstudy", "torch")
 
 
@@ -68,6 +70,8 @@ def check_cluster(spec: ResourcesSpec) -> Capacity:
 def check_nodes(study: Study, folder: StudyFolder, hashes: Mapping[str, str], capacity: Capacity) -> None:
     """Looks on every node that will run trials; of one node alone there is nothing to find out.
 
+    A node that is lost meanwhile is no mistake: the study does without it, as it does later.
+
     Args:
         study: The study.
         folder: The study's; its home must be seen by all nodes.
@@ -85,17 +89,18 @@ def check_nodes(study: Study, folder: StudyFolder, hashes: Mapping[str, str], ca
         sights = _looks(study, folder, marker, [node for node, _ in capacity.fitting])
     finally:
         folder.remove_marker(marker)
-    hosts = [host for _, host in capacity.fitting]
     problems = [
         f"node {host}: {problem}"
-        for host, sight in zip(hosts, sights, strict=True)
+        for (_, host), sight in zip(capacity.fitting, sights, strict=True)
+        if sight is not None
         for problem in _problems(sight, folder, hashes)
     ]
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
 
 
-def _looks(study: Study, folder: StudyFolder, marker: str, nodes: Sequence[str]) -> list[dict[str, Any]]:
+def _looks(study: Study, folder: StudyFolder, marker: str, nodes: Sequence[str]) -> list[dict[str, Any] | None]:
+    """What each node has, or None for one that was lost."""
     look = ray.remote(_look)
     asked = [
         look.options(
@@ -103,14 +108,25 @@ def _looks(study: Study, folder: StudyFolder, marker: str, nodes: Sequence[str])
         ).remote(study.resolved_yaml, str(folder.home), marker)
         for node in nodes
     ]
-    sights: list[dict[str, Any]] = []
-    for answer in asked:
+    sights: list[dict[str, Any] | None] = []
+    for node, answer in zip(nodes, asked, strict=True):
         try:
             sights.append(ray.get(answer, timeout=_ANSWER_S))
         except Exception as error:  # a node can fail to answer in any way
             told = str(error).strip().splitlines() or [type(error).__name__]
-            sights.append({"fault": told[-1]})
+            answered = isinstance(error, ray.exceptions.RayTaskError)
+            sights.append(None if not answered and _is_lost(node) else {"fault": told[-1]})
     return sights
+
+
+def _is_lost(node: str) -> bool:
+    """Whether a node is gone; the head learns of its end a moment after its workers'."""
+    deadline = time.monotonic() + _LOST_S
+    while any(each["Alive"] for each in ray.nodes() if each["NodeID"] == node):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def _look(study_yaml: str, home: str, marker: str) -> dict[str, Any]:

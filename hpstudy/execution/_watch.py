@@ -37,6 +37,15 @@ class Loss:
 _DIED = Loss(kind="died", words="its worker died")
 
 
+@dataclass(slots=True)
+class _Handed:
+    """A trial of which nothing was heard yet."""
+
+    trial_id: str
+    since: float | None = None
+    """When a worker was seen to have it."""
+
+
 class Watch(Callback):
     """Listens to the pulse in the driver, between Tune's events.
 
@@ -56,6 +65,8 @@ class Watch(Callback):
         self._next_look = self._next_nodes = 0.0
         self._places: dict[str, str] = {}
         self._sentenced: dict[str, Loss] = {}
+        self._unheard: dict[str, _Handed] = {}
+        self._forgotten: set[str] = set()
         self._starved = False
 
     def __reduce__(self) -> tuple[type[Callback], tuple[()]]:
@@ -67,13 +78,21 @@ class Watch(Callback):
         if self._answer is not None:
             if ray.wait([self._answer], timeout=0)[0]:
                 signs, self._answer = ray.get(self._answer), None
+                for trial_id in self._forgotten:
+                    signs.pop(trial_id, None)  # asked before it ended
                 self._judge(signs)
+                self._await_first_signs(signs, trials)
         elif now >= self._next_look:
             self._next_look = now + _LOOK_S
+            self._forgotten.clear()
             self._answer = self._pulse.look.remote()
         if now >= self._next_nodes:
             self._next_nodes = now + _NODES_S
             self._count_places()
+
+    def expect(self, tune_id: str, trial_id: str) -> None:
+        """A trial is handed out, under Tune's id."""
+        self._unheard[tune_id] = _Handed(trial_id)
 
     def loss(self, trial_id: str) -> Loss:
         """How a trial that ended without a word lost its worker; asked before it is forgotten."""
@@ -84,9 +103,11 @@ class Watch(Callback):
             return Loss(kind="node", words="its node was lost")
         return _DIED
 
-    def forget(self, trial_id: str) -> None:
+    def forget(self, tune_id: str, trial_id: str) -> None:
         """A trial is no longer run."""
         self._pulse.ended.remote(trial_id)
+        self._forgotten.add(trial_id)
+        self._unheard.pop(tune_id, None)
         self._places.pop(trial_id, None)
         self._sentenced.pop(trial_id, None)
 
@@ -103,21 +124,40 @@ class Watch(Callback):
                 continue
             if most is not None and sign.age_s > 60 * most:
                 words = f"ran for {sign.age_s / 60:.1f} minutes, more than resources.max_trial_minutes: {most:g}"
-                self._end(trial_id, sign, Loss(kind="overdue", words=words))
+                self._end(trial_id, as_handle(sign.worker), Loss(kind="overdue", words=words))
             elif silence is not None and sign.silent_s > 60 * silence:
-                words = f"made no progress for resources.heartbeat_minutes: {silence:g}"
-                self._end(trial_id, sign, Loss(kind="hung", words=words))
+                self._end(trial_id, as_handle(sign.worker), _hung(silence))
 
-    def _end(self, trial_id: str, sign: Sign, loss: Loss) -> None:
+    def _await_first_signs(self, signs: dict[str, Sign], trials: list[Any]) -> None:
+        """Ends workers that took a trial and never said so."""
+        now, silence = time.monotonic(), self._resources.heartbeat_minutes
+        for trial in trials:
+            handed = self._unheard.get(trial.trial_id)
+            if handed is None:
+                continue
+            worker = trial.temporary_state.ray_actor  # None while no worker has it
+            if handed.trial_id in signs:
+                del self._unheard[trial.trial_id]
+            elif worker is None or handed.since is None:
+                handed.since = None if worker is None else now
+            elif silence is not None and now - handed.since > 60 * silence:
+                del self._unheard[trial.trial_id]
+                self._end(handed.trial_id, worker, _hung(silence))
+
+    def _end(self, trial_id: str, worker: Any, loss: Loss) -> None:
         self._sentenced[trial_id] = loss
         self._warn(f"{trial_id} {loss.words}; its worker is ended")
-        ray.kill(as_handle(sign.worker))
+        ray.kill(worker)
 
     def _count_places(self) -> None:
         fits = _any_fits(_living(), self._resources)
         if self._starved == fits:
             self._starved = not fits
             self._warn("a node that holds a trial is back" if fits else _NO_NODE)
+
+
+def _hung(silence: float) -> Loss:
+    return Loss(kind="hung", words=f"made no progress for resources.heartbeat_minutes: {silence:g}")
 
 
 def _living() -> list[dict[str, Any]]:

@@ -29,6 +29,9 @@ SHOWN_AS_PARAMS = {
     "seed": "seed",
 }
 METRIC_GROUPS = ("val/", "test/", "geometry/", "cost/")
+AFTER_CURVES = "trial/"
+"""MLflow sorts the charts of a run by the groups in their names: before cost and geometry, which are one value a trial,
+a reader wants the curves, `train/…`."""
 
 
 def is_given(value: Any) -> bool:
@@ -86,10 +89,10 @@ def end_metrics(row: Row) -> Iterator[tuple[str, float]]:
     """The numbers that a trial ended with, infinities included; NaN means that there is none."""
     for key, value in row.items():
         if key.startswith(METRIC_GROUPS) and is_given(value):
-            yield key, float(value)
+            yield (f"{AFTER_CURVES}{key}" if key.startswith(("geometry/", "cost/")) else key), float(value)
     for key, name in (
         ("objective", "objective"),
-        *((key, f"cost/{key}") for key in ("epochs", "samples_per_s")),
+        *((key, f"{AFTER_CURVES}cost/{key}") for key in ("epochs", "samples_per_s")),
     ):
         if is_given(row.get(key)):
             yield name, float(row[key])

@@ -118,8 +118,8 @@ class RunStore:
             self.client.restore_experiment(self.experiment_id)
 
     def describe(self, description: str) -> None:
-        """Sets what the experiment says of itself."""
-        self.client.set_experiment_tag(self.experiment_id, NOTE, description[:TAG_LENGTH])
+        """Sets what the experiment says of itself; the list of experiments shows it as it is written."""
+        self.client.set_experiment_tag(self.experiment_id, NOTE, description[:TAG_LENGTH].replace("**", ""))
 
     def _create_experiment(self, location: str | None, tags: dict[str, str]) -> str:
         try:

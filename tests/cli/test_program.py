@@ -177,8 +177,10 @@ def wait_until(condition: Callable[[], bool]) -> None:
 @pytest.mark.parametrize(
     ("serving", "number", "code"), [(False, signal.SIGTERM, 128 + signal.SIGTERM), (True, signal.SIGINT, 0)]
 )
-def test_ui_takes_its_server_along(serving: bool, number: signal.Signals, code: int, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hpstudy", "ui", "--port", "0", "--home", str(tmp_path)]
+def test_ui_takes_its_server_along(
+    serving: bool, number: signal.Signals, code: int, tmp_path: Path, furnished: Callable[[Path], Path]
+) -> None:
+    command = [sys.executable, "-m", "hpstudy", "ui", "--port", "0", "--home", str(furnished(tmp_path))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         try:
             assert program.stdout is not None

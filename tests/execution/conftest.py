@@ -1,6 +1,8 @@
 """A small study, run once without interruption, for tests that disturb it."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,10 +19,10 @@ def study_file(small: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
-def template(small: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What every new home begins with."""
-    folder = tmp_path_factory.mktemp("template")
-    small.make_template(folder)
+def template(furnished: Callable[[Path], Path], characters: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every new home begins with: an empty database of MLflow and the drawn characters."""
+    folder = furnished(tmp_path_factory.mktemp("template"))
+    shutil.copytree(characters, folder / "datasets")
     return folder
 
 

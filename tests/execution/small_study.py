@@ -16,10 +16,10 @@ import optuna
 import pandas as pd
 import torch
 
-from hpstudy.execution._inputs import check_data
-from hpstudy.record import StudyFolder
-from hpstudy.spec import parse_study
-from hpstudy.tracking._store import create_database
+from hpstudy.record import StudyFolder, TrialRequest
+from hpstudy.search import Planner
+from hpstudy.spec import Study
+from hpstudy.training import Objective, TrialRun, load_trial_data
 from hpstudy.workflow import open_results
 
 STUDY = """
@@ -41,12 +41,6 @@ TRIALS = 2 * 3 + 3 * 2
 TIMING = ["samples_per_s", "started_at", "ended_at", "attempt", "device"]
 
 
-def make_template(folder: Path) -> None:
-    """What a new home begins with, made once: MLflow's empty database and the rendered glyphs."""
-    create_database(f"sqlite:///{folder / 'mlflow.db'}")
-    check_data(parse_study(STUDY), folder / "datasets")
-
-
 def furnish(home: Path, template: Path) -> Path:
     """Gives a new home what is in the template."""
     shutil.copytree(template, home, dirs_exist_ok=True)
@@ -65,7 +59,10 @@ def hpstudy(*words: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def running(*words: str, log: Path | None = None, env: Mapping[str, str] = {}) -> Iterator[subprocess.Popen[bytes]]:
-    """A driver in a process group of its own, surely gone afterwards; it ends with the last trial unless told else."""
+    """A driver in a process group of its own, surely gone afterwards; it ends with the last trial unless told else.
+
+    What goes wrong meanwhile is raised with the end of its log.
+    """
     with (log or Path(os.devnull)).open("ab") as output:
         process = subprocess.Popen(
             command(words[0], "--no-report", *words[1:]),
@@ -76,10 +73,35 @@ def running(*words: str, log: Path | None = None, env: Mapping[str, str] = {}) -
         )
     try:
         yield process
+    except BaseException as error:
+        if log:
+            error.add_note(log.read_text(errors="replace")[-3000:])
+        raise
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def run_alone(study: Study, home: Path) -> StudyFolder:
+    """The record of a study whose trials ran one after the other in this process, without Ray."""
+    cpu, threads = torch.device("cpu"), torch.get_num_threads()
+    torch.set_num_threads(1)  # as a trial has them
+    folder = StudyFolder(home, study.name)
+    folder.begin(study.resolved_yaml)
+    planner, search = Planner(study, folder.journal, lookup=lambda trial_id: None), study.spec.search
+    while isinstance(request := planner.next(), TrialRequest):
+        settings = study.trial_settings(request.arm, request.condition, request.params)
+        data = load_trial_data(settings.data, folder.datasets, cpu)
+        run = TrialRun(request, settings, folder, data, cpu, Objective.of((search.primary, *search.objectives[1:])))
+        while not run.run_epoch().ended:
+            pass
+        result = folder.result(request.trial_id)
+        assert result is not None
+        planner.finish(request.trial_id, result)
+    torch.set_num_threads(threads)
+    folder.write_trials()
+    return folder
 
 
 def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], Any], seconds: float = 240) -> None:
@@ -97,8 +119,11 @@ def comparable(trials: pd.DataFrame) -> pd.DataFrame:
     return trials.drop(columns=[*TIMING, *costs]).sort_values("trial_id", ignore_index=True).sort_index(axis=1)
 
 
-def assert_nothing_lost_or_doubled(home: Path, finished: Path) -> None:
-    """Record, Optuna and MLflow hold every trial once, with the numbers of a study that was never interrupted."""
+def assert_nothing_lost_or_doubled(home: Path, finished: Path, tracking: Path | None = None) -> None:
+    """Record, Optuna and MLflow hold every trial once, with the numbers of a study that was never interrupted.
+
+    MLflow's database is in `tracking`, or else in the home.
+    """
     trials, expected = open_results("small", home).trials, open_results("small", finished).trials
     pd.testing.assert_frame_equal(comparable(trials), comparable(expected), check_exact=True)
     folder, whole = StudyFolder(home, "small"), StudyFolder(finished, "small")
@@ -113,7 +138,7 @@ def assert_nothing_lost_or_doubled(home: Path, finished: Path) -> None:
             assert_same_weights(*(each.keep_file(trial_id, "weights.pt") for each in (folder, whole)))
     assert not list((folder.path / "checkpoints").iterdir())
     assert_told(optuna.storages.journal.JournalFileBackend(str(folder.journal)), expected)
-    runs, whole_runs = mlflow_runs(home), mlflow_runs(finished)
+    runs, whole_runs = mlflow_runs(tracking or home), mlflow_runs(finished)
     assert runs.keys() == whole_runs.keys()
     assert {trial: runs[trial] for trial in trials["trial_id"]} == {
         trial: whole_runs[trial] for trial in trials["trial_id"]
@@ -173,5 +198,7 @@ def trial_workers(driver: int) -> list[int]:
                 return True
         return False
 
-    found = [int(line.split()[0]) for line in lines[1:] if "ray::ResourceTrainable" in line]
+    found = [
+        int(line.split()[0]) for line in lines[1:] if "ray::ResourceTrainable" in line or "ray::TrialWorker" in line
+    ]
     return [process for process in found if below(process)]

@@ -1,8 +1,6 @@
-"""The installed program on a small study: a real Ray, a real MLflow, real processes killed."""
+"""The installed program on a small study: a real Ray, a real MLflow."""
 
 import json
-import os
-import signal
 import sqlite3
 from pathlib import Path
 from types import ModuleType
@@ -11,11 +9,6 @@ import pandas as pd
 import pypdf
 import pytest
 
-from hpstudy.exceptions import StudyConflictError
-from hpstudy.execution import run_study
-from hpstudy.record import StudyFolder
-from hpstudy.spec import load_study
-from hpstudy.tracking import NullTracker
 from hpstudy.workflow import open_results
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
@@ -131,51 +124,3 @@ def test_data_that_do_not_suffice_start_no_trial(small: ModuleType, tmp_path: Pa
     done = small.hpstudy("run", str(greedy), "--home", str(tmp_path / "home"), expect=2)
     assert "24000" in done.stderr
     assert not (tmp_path / "home" / "small").exists()
-
-
-def test_a_driver_that_is_killed_twice_is_resumed_with_nothing_lost_or_doubled(
-    small: ModuleType, finished: tuple[Path, dict[str, object]], study_file: Path, home: Path
-) -> None:
-    folder = StudyFolder(home, "small")
-    for words, results in (("run", str(study_file)), 0), (("resume", "small"), 6):
-        with small.running(*words, "--home", str(home)) as driver:
-            small.wait_for(driver, lambda least=results: len(folder.finished_trials()) >= least and working(folder))
-            os.kill(driver.pid, signal.SIGKILL)
-            driver.wait()
-    assert len(folder.finished_trials()) < small.TRIALS
-    before = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
-    small.hpstudy("resume", "small", "--home", str(home))
-    after = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
-    assert before.items() <= after.items(), "a finished trial was run again"
-    small.assert_nothing_lost_or_doubled(home, finished[0])
-    assert small.mlflow_runs(home) == small.mlflow_runs(finished[0])
-    assert len(folder.sessions()) == 3
-
-
-def working(folder: StudyFolder) -> list[Path]:
-    """The checkpoints of trials that run for the first time."""
-    return list((folder.path / "checkpoints").glob("*/a001/epoch-*.pt"))
-
-
-def test_a_killed_worker_and_an_interruption_cost_no_number(
-    small: ModuleType, finished: tuple[Path, dict[str, object]], study_file: Path, home: Path, tmp_path: Path
-) -> None:
-    folder, log = StudyFolder(home, "small"), tmp_path / "log"
-    with small.running("run", str(study_file), "--home", str(home), log=log) as driver:
-        small.wait_for(driver, lambda: working(folder))
-        [*workers] = small.trial_workers(driver.pid)
-        assert workers
-        os.kill(workers[0], signal.SIGKILL)
-        small.wait_for(driver, lambda: len(folder.finished_trials()) >= 2)
-        assert folder.is_running()
-        with pytest.raises(StudyConflictError, match=f"is being run by process {driver.pid}"):
-            run_study(load_study(study_file), home, NullTracker())
-        driver.send_signal(signal.SIGINT)
-        assert driver.wait(120) == 130
-    assert f"Continue with: hpstudy resume small --home {home}" in log.read_text()
-    assert not folder.is_running()
-    assert len(folder.finished_trials()) < small.TRIALS
-    done = small.hpstudy("resume", "small", "--home", str(home), "--no-report")
-    small.assert_nothing_lost_or_doubled(home, finished[0])
-    assert f"hpstudy report small --home {home}" in done.stdout
-    assert not (home / "small" / "report" / "report.pdf").exists()

@@ -1,34 +1,63 @@
-"""A study under faults on a Ray of two nodes: real processes killed, stopped and hung, a real disk filled."""
+"""One study under every fault, on a Ray of two nodes and then without: processes killed, stopped and hung, a full disk.
+
+The tests from `test_a_node_lost_before…` on are its sessions, in order; the last compares what has become of it with a
+study that nothing happened to.
+"""
 
 import contextlib
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from hpstudy.record import StudyFolder
-from hpstudy.tracking import serve
-from hpstudy.workflow import open_results
+from hpstudy.exceptions import StudyConflictError
+from hpstudy.execution import run_study
+from hpstudy.record import StudyFolder, lock_holder
+from hpstudy.spec import parse_study
+from hpstudy.tracking import NullTracker, serve
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
 
 RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
+SLOW_MODEL = """
+import os, time
+from hpstudy.models import ConvNet
+
+class Slow(ConvNet):
+    # The usual network, but there is time to disturb its training.
+    def forward(self, images):
+        if self.training:
+            time.sleep(float(os.environ.get("SECONDS_A_STEP", "0")))
+        return super().forward(images)
+"""
+SLOWLY = {"SECONDS_A_STEP": "0.15"}
 Finished = tuple[Path, dict[str, object]]
 
 
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of processes that find the slow network."""
+    folder = tmp_path_factory.mktemp("parts")
+    (folder / "slow_model.py").write_text(SLOW_MODEL)
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
 @contextmanager
-def two_nodes() -> Iterator[Any]:
+def two_nodes(environment: Mapping[str, str]) -> Iterator[Any]:
     """A head and a second node, of one CPU each."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in RAY.items():
+        for name, value in environment.items():
             patch.setenv(name, value)
         cluster = started_head()
         try:
@@ -50,8 +79,8 @@ def started_head() -> Any:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    with two_nodes() as nodes:
+def cluster(parts: dict[str, str]) -> Iterator[Any]:
+    with two_nodes({**RAY, **parts, **SLOWLY}) as nodes:
         yield nodes
 
 
@@ -61,75 +90,12 @@ def joining(cluster: Any) -> dict[str, str]:
     return {**RAY, "RAY_ADDRESS": cluster.address}
 
 
-def has_checkpoints(folder: StudyFolder, count: int) -> Callable[[], bool]:
-    """Whether that many running trials have something to continue from."""
-    return lambda: len(list((folder.path / "checkpoints").glob("*/a001/epoch-*.pt"))) >= count
-
-
-def checkpoints(folder: StudyFolder) -> list[Path]:
-    """All that a trial can be continued from."""
-    return list((folder.path / "checkpoints").glob("*/a*/epoch-*.pt"))
-
-
 def kill(node: Any) -> None:
     """SIGKILL to all processes of a node."""
     for processes in node.all_processes.values():
         for each in processes:
             each.process.kill()
             each.process.wait()
-
-
-def test_a_killed_driver_and_a_lost_node_cost_no_number(
-    small: ModuleType,
-    finished: Finished,
-    study_file: Path,
-    home: Path,
-    tmp_path: Path,
-    cluster: Any,
-    joining: dict[str, str],
-) -> None:
-    folder, log = StudyFolder(home, "small"), tmp_path / "log"
-    with small.running("run", str(study_file), "--home", str(home), env=joining, log=log) as driver:
-        small.wait_for(driver, has_checkpoints(folder, 1))
-        driver.kill()
-        driver.wait()
-        with small.running("resume", "small", "--home", str(home), env=joining, log=log) as successor:
-            small.wait_for(successor, lambda: len({path.parent for path in checkpoints(folder)}) >= 2)
-            kill(cluster.second)
-            cluster.remove_node(cluster.second)
-            known = len(folder.finished_trials())
-            small.wait_for(successor, lambda: len(folder.finished_trials()) > known)
-            cluster.second = cluster.add_node(num_cpus=1)
-            assert successor.wait(300) == 0, log.read_text()
-    small.assert_nothing_lost_or_doubled(home, finished[0])
-    assert "Continue with: hpstudy resume small" in log.read_text()
-    assert "Trials did not complete" not in log.read_text()
-    assert [session["nodes"] for session in folder.sessions()] == ["2", "2"]
-
-
-def test_a_lost_head_ends_the_driver_in_order_and_a_stopped_worker_is_taken_for_hung(
-    small: ModuleType, finished: Finished, home: Path, tmp_path: Path
-) -> None:
-    """A stopped process hangs in the strictest sense: none of its threads runs."""
-    impatient = tmp_path / "small.yaml"
-    impatient.write_text(small.STUDY.replace("max_parallel: 2", "max_parallel: 2, heartbeat_minutes: 0.2"))
-    folder, log = StudyFolder(home, "small"), tmp_path / "log"
-    with two_nodes() as doomed:
-        env = {**RAY, "RAY_ADDRESS": doomed.address}
-        with small.running("run", str(impatient), "--home", str(home), env=env, log=log) as driver:
-            small.wait_for(driver, has_checkpoints(folder, 1))
-            kill(doomed.head_node)
-            assert driver.wait(120) != 0
-    wait_until(lambda: f"Continue with: hpstudy resume small --home {home}" in log.read_text())
-    assert len(folder.finished_trials()) < small.TRIALS
-    with small.running("resume", "small", "--home", str(home), log=log) as driver:
-        small.wait_for(driver, lambda: len(small.trial_workers(driver.pid)) == 2)
-        known = {*checkpoints(folder)}
-        small.wait_for(driver, lambda: len({path.parent for path in checkpoints(folder) if path not in known}) >= 2)
-        os.kill(small.trial_workers(driver.pid)[0], signal.SIGSTOP)
-        assert driver.wait(300) == 0, log.read_text()
-    assert "made no progress for resources.heartbeat_minutes: 0.2; its worker is ended" in log.read_text()
-    small.assert_nothing_lost_or_doubled(home, finished[0])
 
 
 def test_a_driver_that_is_told_of_no_cluster_joins_none(cluster: Any) -> None:
@@ -146,81 +112,6 @@ def test_a_driver_that_is_told_of_no_cluster_joins_none(cluster: Any) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() != cluster.address
-
-
-def test_a_trial_that_takes_too_long_fails_and_the_study_goes_on(small: ModuleType, home: Path, tmp_path: Path) -> None:
-    (tmp_path / "their_losses.py").write_text(
-        "import time\n"
-        "from hpstudy.losses import build_head\n"
-        "def stuck(num_classes, embedding_dim, s, generator=None):\n"
-        "    head = build_head('normface', num_classes=num_classes, embedding_dim=embedding_dim, s=s)\n"
-        "    whole, calls = head.forward, iter(range(10**9))\n"
-        "    def forward(*given):\n"
-        "        if s > 20 and next(calls) == 20:\n"
-        "            time.sleep(3600)\n"
-        "        return whole(*given)\n"
-        "    head.forward = forward\n"
-        "    return head\n"
-    )
-    file = tmp_path / "stuck.yaml"
-    file.write_text(
-        small.STUDY.replace("name: small", "name: stuck")
-        .replace("cosface: {loss: cosface, search:", "theirs: {loss: 'their_losses:stuck', grid:")
-        .replace("{s: {log: [2, 64]}, m: {linear: [0, 0.6]}}}", "{s: [8, 32]}}")
-        .replace("  normface: {loss: normface, search: {s: {log: [2, 64]}}}\n", "")
-        .replace("max_parallel: 2", "max_parallel: 2, max_trial_minutes: 0.2")
-    )  # fmt: skip
-    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
-    log = tmp_path / "log"
-    with small.running("run", str(file), "--home", str(home), env=env, log=log) as driver:
-        assert driver.wait(300) == 0, log.read_text()
-    trials = open_results("stuck", home).trials.set_index("trial_id")
-    failed = trials[trials["status"] == "failed"]
-    assert list(failed.index) == ["theirs.default.grid.s0.001"]
-    assert "more than resources.max_trial_minutes: 0.2" in failed["cause"].iloc[0]
-    assert failed["epochs"].iloc[0] == 2, "what it had trained before it hung is kept"
-    assert len(StudyFolder(home, "stuck").trajectory(failed.index[0])) > 0
-    assert len(trials) == 2 + 2 * 2
-
-
-def test_a_full_disk_stops_the_study_in_order(
-    small: ModuleType, finished: Finished, study_file: Path, template: Path, tmp_path: Path, disk: Path
-) -> None:
-    folder, log = StudyFolder(small.furnish(disk, template), "small"), tmp_path / "log"
-    with small.running("run", str(study_file), "--home", str(disk), log=log) as driver:
-        small.wait_for(driver, has_checkpoints(folder, 1))
-        fill(disk / "everything-else")
-        assert driver.wait(180) == 1, log.read_text()
-    assert f"the disk of {disk} is full" in log.read_text()
-    assert "a study needs at least 64" in log.read_text()
-    assert f"hpstudy resume small --home {disk}" in log.read_text()
-    assert "Traceback" not in log.read_text()
-    (disk / "everything-else").unlink()
-    small.hpstudy("resume", "small", "--home", str(disk), "--no-report")
-    small.assert_nothing_lost_or_doubled(disk, finished[0])
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system of its own."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(place)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"mounting a file system needs root: {mounted.stderr.decode().strip()}")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def fill(path: Path) -> None:
-    """Writes until nothing more fits."""
-    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
-        while file.write(bytes(2**20)):
-            pass
-        while file.write(b"x"):
-            pass
 
 
 def test_a_node_that_does_not_see_the_home_is_named(
@@ -266,29 +157,182 @@ def nodes_of(joining: dict[str, str]) -> int:
     return sum(node.state == 0 for node in nodes)
 
 
-def test_an_mlflow_server_that_dies_and_comes_back_misses_nothing(
-    small: ModuleType, finished: Finished, study_file: Path, home: Path, template: Path, tmp_path: Path
+@dataclass
+class Troubled:
+    """A study on a file system of its own, told to an MLflow server."""
+
+    home: Path
+    tracking: Path
+    log: Path
+    server: Any
+
+    @property
+    def folder(self) -> StudyFolder:
+        """Its record."""
+        return StudyFolder(self.home, "small")
+
+    def checkpoints(self) -> set[Path]:
+        """All that its trials can be continued from."""
+        return {*(self.folder.path / "checkpoints").glob("*/a*/epoch-*.pt")}
+
+    def is_trained(self, trials: int) -> Callable[[], bool]:
+        """Whether that many trials have come further, since this was asked, and run on."""
+        before = self.checkpoints()
+        return lambda: len({path.parent for path in self.checkpoints() - before}) >= trials
+
+    def has_finished_more(self) -> Callable[[], bool]:
+        """Whether a trial has finished since this was asked."""
+        before = len(self.folder.finished_trials())
+        return lambda: len(self.folder.finished_trials()) > before
+
+
+@pytest.fixture(scope="module")
+def troubled(small: ModuleType, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Troubled]:
+    folder = tmp_path_factory.mktemp("troubled")
+    home, away = folder / "home", small.furnish(folder / "tracking", template)
+    home.mkdir()
+    (folder / "small.yaml").write_text(
+        small.STUDY.replace("model: {", 'model: {name: "slow_model:Slow", ').replace(
+            "max_parallel: 2", "max_parallel: 2, heartbeat_minutes: 0.2"
+        )
+    )
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(home)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"mounting a file system needs root: {mounted.stderr.decode().strip()}")
+    try:
+        study = Troubled(small.furnish(home, template), away, folder / "log", serve(away, port=0))
+        try:
+            yield study
+        finally:
+            study.server.stop()
+    finally:
+        subprocess.run(["umount", "--lazy", str(home)], check=True)
+
+
+@pytest.fixture
+def session(small: ModuleType, troubled: Troubled, parts: dict[str, str]) -> Callable[..., Any]:
+    """A factory of drivers that begin the study or go on with it."""
+
+    def begin(*words: str, **env: str) -> Any:
+        told = {"MLFLOW_TRACKING_URI": troubled.server.url, **parts, **env}
+        return small.running(*words, "--home", str(troubled.home), env=told, log=troubled.log)
+
+    return begin
+
+
+def lose_second(cluster: Any) -> None:
+    kill(cluster.second)
+    cluster.remove_node(cluster.second)
+
+
+def test_a_node_lost_before_the_first_trial_is_done_without_and_a_full_disk_stops_the_study_in_order(
+    small: ModuleType, troubled: Troubled, session: Callable[..., Any], cluster: Any, joining: dict[str, str]
 ) -> None:
-    folder, log, away = StudyFolder(home, "small"), tmp_path / "log", tmp_path / "tracking"
-    server = serve(small.furnish(away, template), port=0)
-    port = int(server.url.rpartition(":")[2])
-    env = {"MLFLOW_TRACKING_URI": server.url}
-    with small.running("run", str(study_file), "--home", str(home), env=env, log=log) as driver:
-        small.wait_for(driver, lambda: len(folder.finished_trials()) >= 2)
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-        small.wait_for(driver, lambda: len(folder.finished_trials()) >= 6)
-        with serve(away, port=port):
-            assert driver.wait(300) == 0, log.read_text()
-    assert "MLflow is away" in log.read_text()
-    trials = open_results("small", home).trials
-    assert len(trials) == small.TRIALS
-    runs, whole = small.mlflow_runs(away), small.mlflow_runs(finished[0])
-    assert runs.keys() == whole.keys()
-    assert {trial: runs[trial] for trial in trials["trial_id"]} == {trial: whole[trial] for trial in trials["trial_id"]}
+    with session("run", str(troubled.log.parent / "small.yaml"), **joining) as driver:
+        small.wait_for(driver, lambda: list(troubled.home.glob(".marker-*")))  # it looks at its nodes
+        lose_second(cluster)
+        cluster.second = cluster.add_node(num_cpus=1)
+        small.wait_for(driver, troubled.is_trained(1))
+        fill(troubled.home / "everything-else")
+        assert driver.wait(180) == 1
+    told = troubled.log.read_text()
+    assert f"the disk of {troubled.home} is full" in told
+    assert "a study needs at least 64" in told
+    assert f"hpstudy resume small --home {troubled.home}" in told
+    assert "Traceback" not in told
+    (troubled.home / "everything-else").unlink()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+def test_a_killed_driver_holds_no_lock(
+    small: ModuleType, troubled: Troubled, session: Callable[..., Any], joining: dict[str, str]
+) -> None:
+    with session("resume", "small", **joining) as driver:
+        small.wait_for(driver, troubled.is_trained(1))
+        assert troubled.folder.is_running()
+        with pytest.raises(StudyConflictError, match=f"is being run by process {driver.pid}"):
+            run_study(parse_study(troubled.folder.resolved_yaml()), troubled.home, NullTracker())
+        driver.kill()
+        driver.wait()
+    assert not troubled.folder.is_running()
+
+
+def test_a_lost_node_and_a_killed_worker_are_done_without_and_a_lost_head_ends_the_driver_in_order(
+    small: ModuleType, troubled: Troubled, session: Callable[..., Any], cluster: Any, joining: dict[str, str]
+) -> None:
+    with session("resume", "small", **joining) as driver:
+        small.wait_for(driver, troubled.is_trained(2))
+        lose_second(cluster)
+        small.wait_for(driver, troubled.has_finished_more())
+        small.wait_for(driver, lambda: small.trial_workers(os.getpid()))
+        os.kill(small.trial_workers(os.getpid())[0], signal.SIGKILL)
+        small.wait_for(driver, troubled.has_finished_more())
+        ended = troubled.log.stat().st_size
+        kill(cluster.head_node)
+        assert driver.wait(120) == 1
+    told = troubled.log.read_text()
+    assert "Trials did not complete" not in told
+    assert f"hpstudy resume small --home {troubled.home}" in told[ended:]
+
+
+def test_stopped_workers_are_taken_for_hung_and_a_driver_is_told_to_stop(
+    small: ModuleType, troubled: Troubled, session: Callable[..., Any]
+) -> None:
+    """A stopped process hangs in the strictest sense: none of its threads runs."""
+    where = ("--home", str(troubled.home))
+    with session("resume", "small", **SLOWLY) as driver:
+        small.wait_for(driver, troubled.is_trained(2))
+        assert len(small.trial_workers(driver.pid)) == 2
+        for worker in small.trial_workers(driver.pid):
+            os.kill(worker, signal.SIGSTOP)
+        hung = "made no progress for resources.heartbeat_minutes: 0.2; its worker is ended"
+        small.wait_for(driver, lambda: troubled.log.read_text().count(hung) >= 2)
+        small.wait_for(driver, troubled.is_trained(1))
+        assert lock_holder(troubled.folder.path) == (driver.pid, socket.gethostname())
+        done = small.hpstudy("stop", "small", *where, "--json")
+        assert driver.wait(60) == 130
+    assert json.loads(done.stdout) == {"study": "small", "home": str(troubled.home), "state": "stopped"}
+    hint = f"hpstudy resume small --home {troubled.home}"
+    assert done.stderr == f"small: stopped; continue with: {hint}\n"
+    told = troubled.log.read_text()
+    assert f"of {small.TRIALS} trials done." in told[told.rindex("Interrupted with") :]
+    assert told.rstrip().endswith(f"Continue with: {hint}")
+    assert "Traceback" not in told
+    assert not troubled.folder.is_running()
+    assert "RUNNING" not in {status for status, _ in small.mlflow_runs(troubled.tracking).values()}
+    again = small.hpstudy("stop", "small", *where, expect=2)
+    assert f"study 'small' is not running in {troubled.home}; name a cluster" in again.stderr
+
+
+def test_an_mlflow_server_that_dies_and_comes_back_misses_nothing_and_neither_does_the_record(
+    small: ModuleType, finished: Finished, troubled: Troubled, session: Callable[..., Any]
+) -> None:
+    folder = troubled.folder
+    before = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
+    assert 2 <= len(before) < small.TRIALS
+    port = troubled.server.port
+    with session("resume", "small") as driver:
+        small.wait_for(driver, troubled.has_finished_more())
+        os.killpg(troubled.server.pid, signal.SIGKILL)
+        troubled.server.wait()
+        small.wait_for(driver, lambda: "MLflow is away" in troubled.log.read_text())
+        troubled.server = serve(troubled.tracking, port=port)
+        assert driver.wait(300) == 0
+    after = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
+    assert before.items() <= after.items(), "a finished trial was run again"
+    assert [session["nodes"] for session in folder.sessions()] == ["2", "2", "2", "1", "1"]
+    small.assert_nothing_lost_or_doubled(troubled.home, finished[0], tracking=troubled.tracking)
+
+
+def fill(path: Path) -> None:
+    """Writes until nothing more fits."""
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while file.write(bytes(2**20)):
+            pass
+        while file.write(b"x"):
+            pass
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

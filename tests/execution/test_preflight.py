@@ -65,10 +65,10 @@ def test_a_trial_that_no_node_holds_is_refused(cluster: list[dict[str, object]],
         check_cluster(ResourcesSpec(cpus=8))
 
 
-def test_a_loss_of_the_user_is_refused_on_several_gpus(tmp_path: Path) -> None:
+def test_a_loss_of_the_user_is_refused_on_several_gpus(characters: Path) -> None:
     text = STUDY.format(train=8, batch=32, far="1e-2").replace("{loss: adacos}", '{loss: "some_parts:Head"}')
     with pytest.raises(InputError, match="'some_parts:Head' is your own and would see a part of the batch"):
-        check_arms(parse_study(f"{text}resources: {{gpus: 2}}\n"), tmp_path)
+        check_arms(parse_study(f"{text}resources: {{gpus: 2}}\n"), characters)
 
 
 def test_only_nodes_with_the_asked_kind_of_gpu_count(cluster: list[dict[str, object]]) -> None:
@@ -95,9 +95,9 @@ def test_a_trial_is_placed_on_one_node() -> None:
     assert several.strategy == "STRICT_PACK"
 
 
-def test_data_are_hashed_for_every_condition(tmp_path: Path) -> None:
+def test_data_are_hashed_for_every_condition(characters: Path) -> None:
     study = parse_study(STUDY.format(train=8, batch=32, far="1e-2"))
-    looks = check_data(study, tmp_path)
+    looks = check_data(study, characters)
     assert set(looks) == {"embedding_dim-8", "embedding_dim-16"}
     assert len({look.content_hash for look in looks.values()}) == 1
     assert all(look.images.startswith("96 train, ") for look in looks.values())
@@ -113,7 +113,7 @@ def test_data_are_hashed_for_every_condition(tmp_path: Path) -> None:
     ],
 )
 def test_parts_of_the_user_are_tried_before_anything_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arm: str, message: str
+    tmp_path: Path, characters: Path, monkeypatch: pytest.MonkeyPatch, arm: str, message: str
 ) -> None:
     (tmp_path / "their_parts.py").write_text(
         """
@@ -140,7 +140,7 @@ class Broken(Silent):
     monkeypatch.syspath_prepend(tmp_path)
     text = STUDY.format(train=8, batch=32, far="1e-2").replace("{loss: adacos}", arm)
     with pytest.raises(InputError, match=message) as refusal:
-        check_arms(parse_study(text), tmp_path)
+        check_arms(parse_study(text), characters)
     assert "arm a" in str(refusal.value)
 
 
@@ -153,11 +153,11 @@ class Broken(Silent):
     ],
 )
 def test_data_that_do_not_suffice_are_refused_for_every_condition(
-    tmp_path: Path, changes: dict[str, object], message: str
+    characters: Path, changes: dict[str, object], message: str
 ) -> None:
     values = {"train": 8, "batch": 32, "far": "1e-2", **changes}
     with pytest.raises(InputError, match=message) as refusal:
-        check_data(parse_study(STUDY.format(**values)), tmp_path)
+        check_data(parse_study(STUDY.format(**values)), characters)
     assert "condition embedding_dim-8" in str(refusal.value)
     assert "condition embedding_dim-16" in str(refusal.value)
 
@@ -199,7 +199,7 @@ def test_what_a_node_lacks_is_told(changes: dict[str, object], message: str | No
     ],
 )
 def test_batches_that_several_gpus_do_not_share_equally_are_refused(
-    tmp_path: Path, changes: str, message: str | None
+    characters: Path, changes: str, message: str | None
 ) -> None:
     ranges = {"search": "{int: [16, 32]}", "choice": "{choice: [15, 16]}"}
     arm = f"cosface, search: {{training.batch_size: {ranges[changes]}}}" if changes in ranges else "adacos"
@@ -215,7 +215,7 @@ resources: {{gpus: 2}}
 {"" if changes in ranges else changes}"""
     )
     if message is None:
-        check_data(study, tmp_path)
+        check_data(study, characters)
     else:
         with pytest.raises(InputError, match=message):
-            check_data(study, tmp_path)
+            check_data(study, characters)

@@ -1,12 +1,8 @@
-"""A study of two objectives, killed and continued: a real Ray, real costs."""
+"""A study of several objectives: a real Ray, real costs."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
+from types import ModuleType
 
 import optuna
 import pandas as pd
@@ -34,36 +30,13 @@ confirm: {seeds: 2, equivalence_margin: 0.02}
 TRIALS = 2 * (4 + 2)
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "hpstudy", *words]
-
-
-def test_a_study_of_two_objectives_is_run_resumed_and_reported(tmp_path: Path) -> None:
+def test_a_study_of_two_objectives_is_run_and_reported(small: ModuleType, home: Path, tmp_path: Path) -> None:
     file = tmp_path / "both.yaml"
     file.write_text(STUDY)
-    folder = StudyFolder(tmp_path, "both")
-    words = command("run", str(file), "--home", str(tmp_path))
-    driver = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        deadline = time.monotonic() + 150
-        while len(folder.finished_trials()) < 3:
-            assert driver.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-    finally:
-        os.killpg(driver.pid, signal.SIGKILL)
-        driver.wait()
-    kept = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
-    done = subprocess.run(
-        command("resume", "both", "--home", str(tmp_path), "--json"), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout.splitlines()[-1])
-    assert answer["state"] == "finished"
-    after = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
-    assert kept.items() <= after.items(), "a finished trial was run again"
+    done = small.hpstudy("run", str(file), "--home", str(home), "--json")
+    assert json.loads(done.stdout.splitlines()[-1])["state"] == "finished"
 
-    results = open_results("both", tmp_path)
+    results = open_results("both", home)
     names = results.facts().objectives
     trials = results.trials
     assert names == ("val/tar_at_far_1e-2", "cost/cpu_s", "val/tar_at_far_1e-1")
@@ -71,14 +44,14 @@ def test_a_study_of_two_objectives_is_run_resumed_and_reported(tmp_path: Path) -
     assert set(trials["status"]) == {"completed"}
     assert (trials["epochs"] == trials["param/training.epochs"]).all()
     assert trials[list(names)].notna().all(axis=None)
-    assert_told(folder, trials, names)
+    assert_told(results.folder, trials, names)
     assert_chosen(trials, names)
 
     front = pareto_front(trials, names)
     assert len(front) == 8
     longest, shortest = (front[front["param/training.epochs"] == epochs] for epochs in (6, 1))
     assert longest["cost/cpu_s"].min() > shortest["cost/cpu_s"].max()
-    written = pd.read_csv(tmp_path / "both" / "report" / "tables" / "pareto.csv")
+    written = pd.read_csv(home / "both" / "report" / "tables" / "pareto.csv")
     assert written["on_front"].to_list() == front["on_front"].to_list()
 
 

@@ -241,18 +241,18 @@ def test_no_confirm_phase_yet(make_record: Callable[..., Any], tmp_path: Path) -
 
 
 def test_many_conditions_share_a_headline(make_record: Callable[..., Any], tmp_path: Path) -> None:
-    conditions = {f"train-{c}": (c, 64) for c in (50, 100, 300, 1000)}
+    conditions = {f"train-{c}": (c, 64) for c in (50, 100, 300)}
     record = make_record(arms=["normface", "adacos-fixed"], trials=3, confirm_seeds=2, conditions=conditions)
     pdf = build_report(record.facts(), tmp_path)
     text = " ".join(text_of(pdf))
-    assert "In 4 conditions, the best tuned arm against the best adaptive scale" in text
+    assert "In 3 conditions, the best tuned arm against the best adaptive scale" in text
     assert f"Conditions: {', '.join(conditions)}." in text
     content = json.loads((tmp_path / "report.json").read_text())
     for kind in ("headline", "means", "price", "search", "trajectories", "bounds"):
         assert len(content["figures"][kind]) == 1, kind
 
 
-@pytest.mark.parametrize("count", [1, 3, 12])
+@pytest.mark.parametrize("count", [1, 7])
 def test_the_answer_fits_one_page(make_record: Callable[..., Any], tmp_path: Path, count: int) -> None:
     sizes = [(c, k) for c in (50, 100, 300, 1000) for k in (32, 64, 256)][:count]
     record = make_record(

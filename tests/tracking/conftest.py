@@ -31,8 +31,8 @@ def _no_tracking_uri(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory, furnished: Callable[[Path], Path]) -> Path:
+    return furnished(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture

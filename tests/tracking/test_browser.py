@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,8 @@ def curves_of(s: float | None) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def study_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("browsed")
+def study_home(tmp_path_factory: pytest.TempPathFactory, furnished: Callable[[Path], Path]) -> Path:
+    home = furnished(tmp_path_factory.mktemp("browsed"))
     report = tmp_path_factory.mktemp("made") / "report.pdf"
     report.write_bytes(PDF)
     tracker = tracking.MlflowTracker(home, "browsed", QUESTION, "5ead", "version: 1\n", arms=("cosface", "adacos"))

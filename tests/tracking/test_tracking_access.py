@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,10 +35,10 @@ def ask(url: str, action: str, user: tuple[str, str], **given: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def guarded(tmp_path_factory: pytest.TempPathFactory, furnished: Callable[[Path], Path]) -> Iterator[str]:
     """The address of a server with basic authentication and two users, of whom one may read only."""
     pytest.importorskip("flask_wtf", reason="MLflow's own authentication needs mlflow[auth]")
-    home = tmp_path_factory.mktemp("guarded")
+    home = furnished(tmp_path_factory.mktemp("guarded"))
     (home / "basic_auth.ini").write_text(
         f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{home}/users.db\nadmin_username = admin\n"
         f"admin_password = {ADMIN[1]}\nauthorization_function = "

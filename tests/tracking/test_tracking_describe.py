@@ -61,6 +61,6 @@ def test_params_are_plain_numbers(row: dict[str, Any]) -> None:
 def test_end_metrics_have_no_nan(row: dict[str, Any]) -> None:
     found = dict(end_metrics({**row, "geometry/final_s": math.inf}))
     assert "test/tar_at_far_1e-3" not in found
-    assert found["geometry/final_s"] == math.inf
+    assert found["trial/geometry/final_s"] == math.inf
     assert found["objective"] == 0.71
-    assert found["cost/samples_per_s"] == 812.0
+    assert found["trial/cost/samples_per_s"] == 812.0

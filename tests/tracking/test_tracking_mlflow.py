@@ -59,7 +59,7 @@ def test_tree(home: Path, make_tracker: Make, row: dict[str, Any], frames: Frame
         "train/log_b_avg",
         "train/s",
         "val/tar_at_far_1e-3",
-        "cost/wall_s",
+        "trial/cost/wall_s",
         "objective",
     }
     assert "confirm/spread" not in arm.data.metrics
@@ -114,7 +114,7 @@ def test_redelivery(
 
     again.catch_up([row], load)
     curves = 336 * 11 + 2 + 3 * 2
-    single = len({"cost/wall_s", "cost/epochs", "cost/samples_per_s", "objective"})
+    single = len({"trial/cost/wall_s", "trial/cost/epochs", "trial/cost/samples_per_s", "objective"})
     assert count(metrics, run_id) == curves + single
     make_tracker().catch_up([row], load)
     again.trial_finished(row, lambda row: (*frames, {}))
@@ -163,7 +163,7 @@ def test_divergence(home: Path, make_tracker: Make, row: dict[str, Any], frames:
     assert run.data.tags["diverged_step"] == "10"
     assert run.data.tags["non_finite/train/s"] == "inf at step 10 (1 of 10 points)"
     assert run.data.metrics["train/s"] == 16.0
-    assert "geometry/final_s" not in run.data.metrics
+    assert "trial/geometry/final_s" not in run.data.metrics
     assert "train/grad_norm" not in run.data.metrics
     assert "non_finite/train/grad_norm" not in run.data.tags
     assert all(abs(value) < 1e300 for value in run.data.metrics.values())

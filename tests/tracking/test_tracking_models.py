@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,9 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(tmp_path_factory: pytest.TempPathFactory, furnished: Callable[[Path], Path]) -> Trained:
     study = parse_study(FILE)
-    folder = StudyFolder(tmp_path_factory.mktemp("home"), "toy")
+    folder = StudyFolder(furnished(tmp_path_factory.mktemp("home")), "toy")
     folder.begin(study.resolved_yaml)
     (folder.home / "toy_images.py").write_text(IMAGES)
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Trains a trial as one of its ranks: `python ranks_worker.py FOLDER RANK RANKS EPOCHS ARM HOME MEETING`."""
+"""Trains a trial as one of its ranks: `python ranks_worker.py FOLDER RANK RANKS EPOCHS ARM HOME MEETING DATASETS`."""
 
 import sys
 from pathlib import Path
@@ -28,7 +28,7 @@ def main(folder: Path, rank: int, ranks: int, epochs: int, arm: str) -> None:
         asked,
         study.trial_settings(arm, "default", {}),
         StudyFolder(home, "toy"),
-        load_trial_data(study.spec.data, folder / f"datasets-{rank}", CPU),
+        load_trial_data(study.spec.data, Path(sys.argv[8]), CPU),
         CPU,
         Objective(name="val/tar_at_far_1e-2"),
         ranks=company,

@@ -35,12 +35,12 @@ Train = Callable[..., list[str]]
 
 
 @pytest.fixture
-def train(tmp_path: Path) -> Train:
+def train(tmp_path: Path, characters: Path) -> Train:
     (tmp_path / "study.yaml").write_text(STUDY)
     (tmp_path / "plain_model.py").write_text(MODEL)
 
     def trained(arm: str, home: str, *, ranks: int, epochs: int = 3, again: str = "") -> list[str]:
-        words = [str(ranks), str(epochs), arm, home, again or "first"]
+        words = [str(ranks), str(epochs), arm, home, again or "first", str(characters)]
         processes = [
             subprocess.Popen(
                 [sys.executable, WORKER, tmp_path, str(rank), *words],

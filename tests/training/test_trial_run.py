@@ -41,8 +41,8 @@ def study() -> Study:
 
 
 @pytest.fixture(scope="module")
-def data(study: Study, tmp_path_factory: pytest.TempPathFactory) -> TrialData:
-    return load_trial_data(study.spec.data, tmp_path_factory.mktemp("datasets"), CPU)
+def data(study: Study, characters: Path) -> TrialData:
+    return load_trial_data(study.spec.data, characters, CPU)
 
 
 @pytest.fixture
