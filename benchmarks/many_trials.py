@@ -115,9 +115,10 @@ def record(path: Path, home: Path) -> None:
 
 def replace_training() -> None:
     """Called by Ray in each worker."""
-    from hpstudy.execution import _trainable
+    from hpstudy.execution import _host
 
-    _trainable.TrialRun = RecordedRun  # type: ignore[misc]
+    assert _host.TrialRun is TrialRun, "workers make their trials somewhere else now"
+    _host.TrialRun = RecordedRun  # type: ignore[misc]
 
 
 class Meter:

@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("end_to_end") is None)
 
 
-OF_ONE_STUDY = ("test_end_to_end.py", "test_faults.py", "test_object_store.py")
+OF_ONE_STUDY = ("test_end_to_end.py", "test_object_store.py")
 """Files that compare with the same whole study: one process has them all, so that it is run once."""
 
 

@@ -20,7 +20,6 @@ from hpstudy.record import StudyFolder, TrialRequest
 from hpstudy.search import Planner
 from hpstudy.spec import Study
 from hpstudy.training import Objective, TrialRun, load_trial_data
-from hpstudy.workflow import open_results
 
 STUDY = """
 version: 1
@@ -119,14 +118,10 @@ def comparable(trials: pd.DataFrame) -> pd.DataFrame:
     return trials.drop(columns=[*TIMING, *costs]).sort_values("trial_id", ignore_index=True).sort_index(axis=1)
 
 
-def assert_nothing_lost_or_doubled(home: Path, finished: Path, tracking: Path | None = None) -> None:
-    """Record, Optuna and MLflow hold every trial once, with the numbers of a study that was never interrupted.
-
-    MLflow's database is in `tracking`, or else in the home.
-    """
-    trials, expected = open_results("small", home).trials, open_results("small", finished).trials
+def assert_nothing_lost_or_doubled(folder: StudyFolder, whole: StudyFolder, tracking: Path) -> None:
+    """Record, Optuna and MLflow (in `tracking`) hold every trial once, with the numbers of an undisturbed study."""
+    trials, expected = folder.trials(), whole.trials()
     pd.testing.assert_frame_equal(comparable(trials), comparable(expected), check_exact=True)
-    folder, whole = StudyFolder(home, "small"), StudyFolder(finished, "small")
     for trial_id, phase in zip(trials["trial_id"], trials["phase"], strict=True):
         steps, others = folder.trajectory(trial_id), whole.trajectory(trial_id)
         assert list(steps["step"]) == list(range(1, len(steps) + 1))
@@ -138,11 +133,17 @@ def assert_nothing_lost_or_doubled(home: Path, finished: Path, tracking: Path | 
             assert_same_weights(*(each.keep_file(trial_id, "weights.pt") for each in (folder, whole)))
     assert not list((folder.path / "checkpoints").iterdir())
     assert_told(optuna.storages.journal.JournalFileBackend(str(folder.journal)), expected)
-    runs, whole_runs = mlflow_runs(tracking or home), mlflow_runs(finished)
+    runs, whole_runs = mlflow_runs(tracking), tree(trials)
     assert runs.keys() == whole_runs.keys()
-    assert {trial: runs[trial] for trial in trials["trial_id"]} == {
-        trial: whole_runs[trial] for trial in trials["trial_id"]
-    }
+    of_trials = set(trials["trial_id"])  # the others are closed with the report
+    assert {key: runs[key] for key in of_trials} == {key: whole_runs[key] for key in of_trials}
+
+
+def tree(trials: pd.DataFrame) -> dict[str, tuple[str, str | None]]:
+    """What `mlflow_runs` finds of a finished study."""
+    arms = {f"small:{arm}": ("FINISHED", "small") for arm in trials["arm"].unique()}
+    of_arms = zip(trials["trial_id"], trials["arm"], strict=True)
+    return {"small": ("FINISHED", None), **arms, **{trial: ("FINISHED", f"small:{arm}") for trial, arm in of_arms}}
 
 
 def assert_told(journal: Any, expected: pd.DataFrame) -> None:
@@ -166,7 +167,7 @@ def assert_same_weights(path: Path, other: Path) -> None:
             assert torch.equal(value, states[1][part][name]), f"{part}.{name} differs"
 
 
-def mlflow_runs(home: Path) -> dict[str, tuple[str, str]]:
+def mlflow_runs(home: Path) -> dict[str, tuple[str, str | None]]:
     """Key of every live MLflow run with its status and parent's name; fails on a key that occurs twice."""
     with sqlite3.connect(home / "mlflow.db") as database:
         rows = database.execute(
