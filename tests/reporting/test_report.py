@@ -241,11 +241,11 @@ def test_no_confirm_phase_yet(make_record: Callable[..., Any], tmp_path: Path) -
 
 
 def test_many_conditions_share_a_headline(make_record: Callable[..., Any], tmp_path: Path) -> None:
-    conditions = {f"train-{c}": (c, 64) for c in (50, 100, 300)}
+    conditions = {f"train-{c}": (c, 64) for c in (50, 100, 300, 1000)}
     record = make_record(arms=["normface", "adacos-fixed"], trials=3, confirm_seeds=2, conditions=conditions)
     pdf = build_report(record.facts(), tmp_path)
     text = " ".join(text_of(pdf))
-    assert "In 3 conditions, the best tuned arm against the best adaptive scale" in text
+    assert "In 4 conditions, the best tuned arm against the best adaptive scale" in text
     assert f"Conditions: {', '.join(conditions)}." in text
     content = json.loads((tmp_path / "report.json").read_text())
     for kind in ("headline", "means", "price", "search", "trajectories", "bounds"):
