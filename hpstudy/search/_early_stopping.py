@@ -4,7 +4,7 @@ Each rule is a function of validation values alone. It keeps no state that could
 decision on it: a driver that was killed in between decides again, and the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Protocol
 
@@ -19,7 +19,7 @@ _LEAST_OTHERS = 3
 class EarlyStopping(Protocol):
     """Compares a trial with the others of its search."""
 
-    def stops(self, epoch: int, own: Values, others: Sequence[Values]) -> bool:
+    def stops(self, epoch: int, own: Values, others: Iterable[Values]) -> bool:
         """Whether the trial ends after `epoch`, of which `own` holds the value; higher is better."""
         ...
 
@@ -38,7 +38,7 @@ class SuccessiveHalving:
         self._grace = grace_epochs
         self._factor = reduction_factor
 
-    def stops(self, epoch: int, own: Values, others: Sequence[Values]) -> bool:
+    def stops(self, epoch: int, own: Values, others: Iterable[Values]) -> bool:
         """At a rung, whether the value is below the best 1/η of those at this rung, itself among them."""
         if not self._is_rung(epoch):
             return False
@@ -62,7 +62,7 @@ class MedianStopping:
     def __init__(self, grace_epochs: int) -> None:
         self._grace = grace_epochs
 
-    def stops(self, epoch: int, own: Values, others: Sequence[Values]) -> bool:
+    def stops(self, epoch: int, own: Values, others: Iterable[Values]) -> bool:
         """Whether the best value so far is below the median of the others at this epoch."""
         there = [other[epoch] for other in others if epoch in other]
         if epoch < self._grace or len(there) < _LEAST_OTHERS:
@@ -73,7 +73,7 @@ class MedianStopping:
 class NoStopping:
     """Every trial runs its whole budget."""
 
-    def stops(self, epoch: int, own: Values, others: Sequence[Values]) -> bool:
+    def stops(self, epoch: int, own: Values, others: Iterable[Values]) -> bool:
         """Never."""
         return False
 

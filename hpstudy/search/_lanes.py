@@ -202,14 +202,16 @@ class SearchLane:
         """
         if len(self._objectives) > 1:
             return False
-        if epoch not in self._trials()[number].intermediate_values:
+        trials = self._trials()
+        if epoch not in trials[number].intermediate_values:
             self._live[number].report(value, epoch)
-        own = self._trials()[number]
-        others = [
+            trials = self._trials()
+        own = trials[number]
+        others = (  # hardly any epoch is a rung, and there may be hundreds
             trial.intermediate_values
-            for trial in self._trials()
+            for trial in trials
             if trial.number != number and trial.params.get(_LENGTH) == own.params.get(_LENGTH)
-        ]
+        )
         return self._early_stopping.stops(epoch, own.intermediate_values, others)
 
     def hand_back(self, number: int) -> None:

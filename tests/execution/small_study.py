@@ -93,8 +93,10 @@ def run_alone(study: Study, home: Path) -> StudyFolder:
         settings = study.trial_settings(request.arm, request.condition, request.params)
         data = load_trial_data(settings.data, folder.datasets, cpu)
         run = TrialRun(request, settings, folder, data, cpu, Objective.of((search.primary, *search.objectives[1:])))
-        while not run.run_epoch().ended:
-            pass
+        while not (report := run.run_epoch()).ended:
+            if planner.report(request.trial_id, report.epoch, report.objective):
+                folder.finish_trial(report.result)  # it stops early
+                break
         result = folder.result(request.trial_id)
         assert result is not None
         planner.finish(request.trial_id, result)

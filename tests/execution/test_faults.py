@@ -156,11 +156,6 @@ def nodes_of(joining: dict[str, str]) -> int:
     return sum(node.state == 0 for node in nodes)
 
 
-def without_stopping(study: str) -> str:
-    """The study without early stopping, which depends on the order in which trials report."""
-    return study.replace("{kind: asha, grace_epochs: 1}", "{kind: none}")
-
-
 @dataclass
 class Troubled:
     """A study on a file system of its own, told to an MLflow server."""
@@ -195,7 +190,7 @@ def troubled(small: ModuleType, template: Path, tmp_path_factory: pytest.TempPat
     folder = tmp_path_factory.mktemp("troubled")
     home, away = folder / "home", small.furnish(folder / "tracking", template)
     home.mkdir()
-    text = without_stopping(small.STUDY).replace("model: {", 'model: {name: "slow_model:Slow", ')
+    text = small.STUDY.replace("model: {", 'model: {name: "slow_model:Slow", ')
     (folder / "small.yaml").write_text(text.replace("max_parallel: 2", "max_parallel: 2, heartbeat_minutes: 0.2"))
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(home)], capture_output=True)
     if mounted.returncode:
