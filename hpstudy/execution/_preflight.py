@@ -14,6 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from hpstudy.exceptions import InputError
 from hpstudy.execution._capacity import KIND, trials_on
 from hpstudy.execution._inputs import check_data
+from hpstudy.execution._ray import living_nodes
 from hpstudy.record import StudyFolder
 from hpstudy.spec import ResourcesSpec, Study, parse_study
 
@@ -39,7 +40,7 @@ def check_cluster(spec: ResourcesSpec) -> Capacity:
     Raises:
         InputError: a trial would wait for ever.
     """
-    nodes = [node for node in ray.nodes() if node["Alive"]]
+    nodes = living_nodes()
     fits = [trials_on(node["Resources"], spec) for node in nodes]
     kinds = sorted({name.removeprefix(KIND) for node in nodes for name in node["Resources"] if name.startswith(KIND)})
     if spec.gpu_type and spec.gpu_type not in kinds:
@@ -122,7 +123,7 @@ def _looks(study: Study, folder: StudyFolder, marker: str, nodes: Sequence[str])
 def _is_lost(node: str) -> bool:
     """Whether a node is gone; the head learns of its end a moment after its workers'."""
     deadline = time.monotonic() + _LOST_S
-    while any(each["Alive"] for each in ray.nodes() if each["NodeID"] == node):
+    while any(each["NodeID"] == node for each in living_nodes()):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.2)

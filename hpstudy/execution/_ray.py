@@ -71,6 +71,13 @@ def ray_session() -> Iterator[None]:
         _answer_sigterm(told_to_end)
 
 
+def living_nodes() -> list[dict[str, Any]]:
+    """The cluster's nodes that are there, as its head has them."""
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
 def _answer_sigterm(handler: Any) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)

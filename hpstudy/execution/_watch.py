@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hpstudy.execution._capacity import trials_on
 from hpstudy.execution._pulse import Pulse, Sign, as_handle
+from hpstudy.execution._ray import living_nodes
 from hpstudy.spec import ResourcesSpec
 
 _LOOK_S = 1.0
@@ -99,7 +100,7 @@ class Watch(Callback):
         place = self._places.get(trial_id)
         if trial_id in self._sentenced:
             return self._sentenced[trial_id]
-        if place is not None and place not in {node["NodeID"] for node in _living()}:
+        if place is not None and place not in {node["NodeID"] for node in living_nodes()}:
             return Loss(kind="node", words="its node was lost")
         return _DIED
 
@@ -150,7 +151,7 @@ class Watch(Callback):
         ray.kill(worker)
 
     def _count_places(self) -> None:
-        fits = _any_fits(_living(), self._resources)
+        fits = _any_fits(living_nodes(), self._resources)
         if self._starved == fits:
             self._starved = not fits
             self._warn("a node that holds a trial is back" if fits else _NO_NODE)
@@ -158,10 +159,6 @@ class Watch(Callback):
 
 def _hung(silence: float) -> Loss:
     return Loss(kind="hung", words=f"made no progress for resources.heartbeat_minutes: {silence:g}")
-
-
-def _living() -> list[dict[str, Any]]:
-    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def _any_fits(nodes: Iterable[dict[str, Any]], resources: ResourcesSpec) -> bool:

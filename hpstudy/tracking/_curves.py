@@ -9,7 +9,7 @@ import pandas as pd
 from mlflow.entities import Metric
 from numpy.typing import NDArray
 
-from hpstudy.tracking._describe import end_metrics, is_given
+from hpstudy.tracking._describe import AFTER_CURVES, end_metrics, is_given
 from hpstudy.tracking._protocol import Row
 from hpstudy.tracking._thinning import thin
 
@@ -86,9 +86,9 @@ def _place(name: str) -> int:
 def _repeats(name: str, value: float, last: Mapping[str, float], row: Row) -> bool:
     """Whether an end metric says again what stands beside it: each would be one more chart on every page."""
     beside = {
-        "trial/geometry/final_s": last.get("train/s"),
-        "trial/geometry/train_loss_balanced": row.get("geometry/train_loss"),
-        "trial/cost/gpu_s": 0.0,
+        f"{AFTER_CURVES}geometry/final_s": last.get("train/s"),
+        f"{AFTER_CURVES}geometry/train_loss_balanced": row.get("geometry/train_loss"),
+        f"{AFTER_CURVES}cost/gpu_s": 0.0,
     }.get(name)
     # Curves are kept in single precision.
     return beside is not None and is_given(beside) and math.isclose(value, float(beside), rel_tol=1e-6)

@@ -28,7 +28,8 @@ SHOWN_AS_PARAMS = {
     "embedding_dim": "K",
     "seed": "seed",
 }
-METRIC_GROUPS = ("val/", "test/", "geometry/", "cost/")
+METRIC_GROUPS = ("val/", "test/")
+SINGLE_GROUPS = ("geometry/", "cost/")
 AFTER_CURVES = "trial/"
 """MLflow sorts the charts of a run by the groups in their names: before cost and geometry, which are one value a trial,
 a reader wants the curves, `train/…`."""
@@ -88,8 +89,8 @@ def params(row: Row) -> dict[str, str]:
 def end_metrics(row: Row) -> Iterator[tuple[str, float]]:
     """The numbers that a trial ended with, infinities included; NaN means that there is none."""
     for key, value in row.items():
-        if key.startswith(METRIC_GROUPS) and is_given(value):
-            yield (f"{AFTER_CURVES}{key}" if key.startswith(("geometry/", "cost/")) else key), float(value)
+        if key.startswith((*METRIC_GROUPS, *SINGLE_GROUPS)) and is_given(value):
+            yield (f"{AFTER_CURVES}{key}" if key.startswith(SINGLE_GROUPS) else key), float(value)
     for key, name in (
         ("objective", "objective"),
         *((key, f"{AFTER_CURVES}cost/{key}") for key in ("epochs", "samples_per_s")),

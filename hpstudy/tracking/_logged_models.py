@@ -17,13 +17,12 @@ from mlflow.exceptions import MlflowException
 
 from hpstudy.exceptions import InputError
 from hpstudy.tracking import _describe
-from hpstudy.tracking._describe import is_given
+from hpstudy.tracking._describe import METRIC_GROUPS, is_given
 from hpstudy.tracking._store import KEY, RESULT, SHA256, RunStore
 from hpstudy.tracking._trained import TrainedModel
 
 LOADER = "hpstudy.models.pyfunc"
 NEEDED = ("hpstudy", "torch", "numpy", "mlflow")
-METRIC_GROUPS = ("val/", "test/")
 
 _logger = logging.getLogger(__name__)
 
