@@ -23,9 +23,11 @@ settings.load_profile("hpstudy")
 
 
 def pytest_configure() -> None:
-    """A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C."""
+    """A shell or nohup that starts the tests has them, and all that they start, ignore Ctrl-C or a hang-up."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

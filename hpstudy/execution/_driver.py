@@ -65,7 +65,7 @@ def run_study(
             _refuse_other_file(study, folder)
             session = _Session(study, folder, tracker, observe)
             if session.planner.finished:
-                folder.write_trials()
+                session.gather()
                 return session.outcome()
         datasets = folder.datasets
         looks = check_data(study, datasets)
@@ -88,7 +88,7 @@ def run_study(
             if not begun:
                 session = _Session(study, folder, tracker, observe)
             session.execute(capacity)
-        folder.write_trials()
+        session.gather()
         return session.outcome()
 
 
@@ -110,7 +110,7 @@ class _Session:
         self._observe = observe
         self._keeper = ProgressKeeper()
         self._shown = 0.0
-        self._finished = 0
+        self._ungathered: list[TrialResult] = []
         tracker.start()
         folder.sweep()
         for result in before:
@@ -138,6 +138,11 @@ class _Session:
             raise
         self._show()
 
+    def gather(self) -> None:
+        """Brings the table of all trials up to the record."""
+        self._folder.write_trials(self._ungathered)
+        self._ungathered.clear()
+
     def trial_started(self, order: TrialOrder) -> None:
         """Called when a worker takes a trial."""
         request = order.request
@@ -155,9 +160,9 @@ class _Session:
     def trial_finished(self, order: TrialOrder, result: TrialResult) -> None:
         """Called when a trial's result is in the record."""
         self._keeper.finished(result)
-        self._finished += 1
-        if self._finished % GATHERED_AT_ONCE == 0:
-            self._folder.write_trials()
+        self._ungathered.append(result)
+        if len(self._ungathered) == GATHERED_AT_ONCE:
+            self.gather()
         self._tracker.trial_finished(result.as_row(), self._load)
         self._show()
 

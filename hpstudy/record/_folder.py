@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -123,7 +123,7 @@ class StudyFolder:
         if gathered is not None:
             write_table(self.path / "trajectories" / f"{result.trial_id}.parquet", gathered[0])
             write_table(self.path / "epochs" / f"{result.trial_id}.parquet", gathered[1])
-        write_table(target, result.as_table())
+        write_table(target, TrialResult.table_of([result]))
         remove_attempts(self._working(result.trial_id))
         return True
 
@@ -191,18 +191,26 @@ class StudyFolder:
         """The outcomes of all finished trials, sorted by id."""
         return [TrialResult.from_row(row) for row in self.trials_table().to_pylist()]
 
-    def write_trials(self) -> Location:
+    def write_trials(self, known: Sequence[TrialResult] = ()) -> Location:
         """Writes `trials.parquet` from the results of all finished trials; done now and then, it spares later readers
-        of a large study the files of the single trials."""
-        return write_table(self.path / "trials.parquet", self.trials_table())
+        of a large study the files of the single trials.
+
+        Args:
+            known: Results that the caller read or wrote since it was written last, whose files are not read again.
+        """
+        return write_table(self.path / "trials.parquet", self.trials_table(known))
 
     def trials(self) -> pd.DataFrame:
         """One row a finished trial, sorted by id; while there is none, no row but the columns that every trial has."""
         frame: pd.DataFrame = self.trials_table().to_pandas()
         return frame
 
-    def trials_table(self) -> pa.Table:
-        """`trials` as an Arrow table: the rows of `trials.parquet` and, where a result is newer, its own file."""
+    def trials_table(self, known: Sequence[TrialResult] = ()) -> pa.Table:
+        """`trials` as an Arrow table: the rows of `trials.parquet` and, where a result is newer, its own file.
+
+        Args:
+            known: Results that need not be read.
+        """
         gathered, rest = TrialResult.no_rows(), modified_times(self.path / "results")
         written = modified_times(self.path).get("trials.parquet", -math.inf)
         if written > -math.inf:
@@ -212,8 +220,10 @@ class StudyFolder:
             gathered = table.filter(pa.array(current, pa.bool_()))
             for trial_id in gathered["trial_id"].to_pylist():
                 del rest[f"{trial_id}.parquet"]
+        held = [result for result in known if rest.pop(f"{result.trial_id}.parquet", None) is not None]
         single = read_tables(self.path / "results" / name for name in sorted(rest) if name.endswith(".parquet"))
-        return TrialResult.in_order(pa.concat_tables([gathered, *single], promote_options="default"))
+        tables = [gathered, TrialResult.table_of(held), *single]
+        return TrialResult.in_order(pa.concat_tables(tables, promote_options="default"))
 
     def trajectory(self, trial_id: str) -> pd.DataFrame:
         """The per-step record of a finished trial; empty if it ended before its first step was kept."""

@@ -1,7 +1,7 @@
 """The row that a finished trial leaves."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -76,12 +76,12 @@ class TrialResult:
         groups = {name: value for name, value in row.items() if name not in own and value is not None}
         return cls(**{name: row[name] for name in own if name in row}, groups=groups)
 
-    def as_table(self) -> pa.Table:
-        """A table of one row, typed the same for every trial."""
-        row = self.as_row()
-        known = self._own_types()
-        schema = pa.schema([(name, known.get(name, pa.float64())) for name in row])
-        return pa.Table.from_pylist([row], schema=schema)
+    @classmethod
+    def table_of(cls, results: Iterable["TrialResult"]) -> pa.Table:
+        """A table of these trials, typed the same for all; a grouped value that a trial lacks is null."""
+        rows = [result.as_row() for result in results]
+        types = {name: pa.float64() for row in rows for name in row} | cls._own_types()
+        return pa.Table.from_pylist(rows, schema=pa.schema(list(types.items())))
 
     @classmethod
     def no_rows(cls) -> pa.Table:

@@ -203,16 +203,17 @@ class SearchLane:
         if len(self._objectives) > 1:
             return False
         trials = self._trials()
-        if epoch not in trials[number].intermediate_values:
-            self._live[number].report(value, epoch)
-            trials = self._trials()
         own = trials[number]
+        values = own.intermediate_values
+        if epoch not in values:
+            self._live[number].report(value, epoch)
+            values = {**values, epoch: value}
         others = (  # hardly any epoch is a rung, and there may be hundreds
             trial.intermediate_values
             for trial in trials
             if trial.number != number and trial.params.get(_LENGTH) == own.params.get(_LENGTH)
         )
-        return self._early_stopping.stops(epoch, own.intermediate_values, others)
+        return self._early_stopping.stops(epoch, values, others)
 
     def hand_back(self, number: int) -> None:
         """Takes back a trial that did not end."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, GPSampler, QMCSampler
+from optuna.samplers import BaseSampler, GPSampler, QMCSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from hpstudy.spec import Choice, IntRange, LinearRange, LogRange, SearchRange
@@ -33,6 +33,17 @@ class _NumberedSequence(QMCSampler):
 
     def _find_sample_id(self, study: optuna.Study, search_space: dict[str, BaseDistribution]) -> int:
         return self._number
+
+
+class _DensitiesOfRanges(TPESampler):
+    """TPE over the ranges that are searched, which Optuna otherwise looks for in every trial at every draw."""
+
+    def __init__(self, seed: int, startup: int, space: Mapping[str, BaseDistribution]) -> None:
+        super().__init__(seed=seed, n_startup_trials=startup, multivariate=True, constant_liar=True)
+        self._space = {name: space[name] for name in sorted(space) if not space[name].single()}
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._space
 
 
 class _FeasibleModel(GPSampler):
@@ -66,9 +77,7 @@ def make_sampler(
     if name == "tpe":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.TPESampler(
-                seed=seed, n_startup_trials=startup, multivariate=True, constant_liar=True
-            )
+            return _DensitiesOfRanges(seed, startup, space)
     if name == "qmc":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
