@@ -29,8 +29,12 @@ TRIES = 3
 """How often one trial is offered to a store that is away, before the command gives up."""
 DELAY_S = 1.0
 """Before the second try; doubles from there."""
-FINEST, COARSEST, ALL_TRIALS = 1000, 160, 100_000
-"""Points in MLflow of each curve that a study is about: at most, at least, and of all planned trials together."""
+ALL_TRIALS = 100_000
+"""Points in MLflow of one curve in all planned trials together, within the limits below."""
+FINE = (160, 1000)
+"""Points of each curve that a study is about: at least, and at most."""
+OTHERS = (60, 160)
+"""Points of any other curve."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +68,7 @@ def make_tracker(study: Study, folder: StudyFolder) -> MlflowTracker:
         TrackingRefusedError: the server refuses this user, or is none; one that is away is no error.
     """
     check_access(folder.workplace, study.name)
+    points = ALL_TRIALS // max(1, sum(study.planned_trials().values()))
     return MlflowTracker(
         folder.workplace,
         study.name,
@@ -71,8 +76,8 @@ def make_tracker(study: Study, folder: StudyFolder) -> MlflowTracker:
         study.sha256,
         study.resolved_yaml,
         arms=[arm.name for arm in study.arms],
-        max_points=max(COARSEST, min(FINEST, ALL_TRIALS // max(1, sum(study.planned_trials().values())))),
-        max_points_of_others=COARSEST,
+        max_points=max(FINE[0], min(FINE[1], points)),
+        max_points_of_others=max(OTHERS[0], min(OTHERS[1], points)),
         describe=lambda: opening_pages(study, folder.sessions()),
         draw=draw_trial,
     )

@@ -7,8 +7,9 @@ from enum import Enum
 from optuna.storages import JournalStorage
 
 from hpstudy.record import Location, TrialRequest
-from hpstudy.search._journal import StudyJournal, open_journal
+from hpstudy.search._journal import open_journal
 from hpstudy.search._lanes import Lookup, Outcome, SearchLane
+from hpstudy.search._lines import StudyJournal
 from hpstudy.search._listed_lanes import ConfirmLane, ListedLane, SurveyLane
 from hpstudy.spec import Study
 

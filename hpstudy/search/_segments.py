@@ -1,18 +1,14 @@
 """Optuna's journal as numbered files of lines, for places where nothing can be appended to a file."""
 
 import contextlib
-import json
-from collections.abc import Iterable
-from typing import Any
-
-from optuna.storages.journal import BaseJournalBackend
 
 from hpstudy.record import Location, files_in, remove_file, write_atomically
+from hpstudy.search._lines import StudyJournal
 
 SEGMENT_BYTES = 64 * 2**10
 
 
-class SegmentedJournal(BaseJournalBackend):
+class SegmentedJournal(StudyJournal):
     """Appends by writing the last, small segment again; a full one is never touched any more.
 
     Each driver writes a generation of its own, which begins with all that it found, and the newest generation is the
@@ -30,44 +26,31 @@ class SegmentedJournal(BaseJournalBackend):
         self._found = [path for path in files_in(place) if path.name.endswith(".jsonl")]
         newest = max(map(_generation, self._found), default=0)
         texts = [path.read_bytes() for path in self._found if _generation(path) == newest]
-        self._lines = [line for text in texts for line in text.splitlines()]
+        super().__init__(line for text in texts for line in text.splitlines())
         self._unkept = list(self._lines)
-        self._changed = False
+        self._kept = len(self._lines)
+        """Lines that a driver taking over would find."""
         self._own = newest + 1
         self._number = 1
         self._last = b""
 
-    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-        """All logs from that number on."""
-        for line in self._lines[log_number_from:]:
-            yield json.loads(line)
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Adds logs, which the next `flush` keeps."""
-        lines = [json.dumps(log, separators=(",", ":")).encode() for log in logs]
-        self._lines += lines
-        self._unkept += lines
-        self._changed = self._changed or bool(lines)
-
     def flush(self) -> None:
-        """Keeps what was added since the last time, in one write.
-
-        Raises:
-            OSError: the store is away; what was kept is as it was.
-        """
-        if not self._changed:
+        """Keeps what was added since the last time, in one write."""
+        if len(self._lines) == self._kept:
             return
         full = len(self._last) >= self._segment_bytes
         number, begun = (self._number + 1, b"") if full else (self._number, self._last)
         content = begun + b"".join(line + b"\n" for line in self._unkept)
         write_atomically(self._place / f"{self._own:04d}-{number:06d}.jsonl", lambda path: path.write_bytes(content))
         self._number, self._last = number, content
-        self._unkept, self._changed = [], False
+        self._unkept, self._kept = [], len(self._lines)
         while self._found:
             with contextlib.suppress(OSError):  # left behind, they are passed over
                 remove_file(self._found.pop())
 
-    sync = flush
+    def sync(self) -> None:
+        """The same."""
+        self.flush()
 
 
 def _generation(segment: Location) -> int:
