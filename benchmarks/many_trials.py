@@ -46,6 +46,8 @@ confirm: {{seeds: {seeds}}}
 resources: {{cpus: 1, max_parallel: 2}}
 """
 RECORDING = "HPSTUDY_BENCHMARK_RECORDING"
+BEGUN = "HPSTUDY_BENCHMARK_BEGUN"
+"""When the process of a driver was started."""
 
 
 def study_of(trials: int) -> Study:
@@ -171,7 +173,7 @@ class Meter:
 
 def drive(trials: int, home: Path, log: Path) -> None:
     """One session of a driver, as `hpstudy run` has it."""
-    begun = time.perf_counter()
+    begun = float(os.environ[BEGUN])
     from hpstudy.execution import _ray, _tune
     from hpstudy.workflow import run_session
 
@@ -195,13 +197,13 @@ def drive(trials: int, home: Path, log: Path) -> None:
 
     def observe(progress: Any) -> None:
         if not seen and any(arm.running for arm in progress.arms):
-            seen.append(time.perf_counter() - begun)
+            seen.append(time.time() - begun)
             with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"what": "first", "after_s": seen[0], "done": progress.done}) + "\n")
 
     outcome = run_session(study_of(trials), home, observe)
     with log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"what": "end", "finished": outcome.finished, "s": time.perf_counter() - begun}) + "\n")
+        file.write(json.dumps({"what": "end", "finished": outcome.finished, "s": time.time() - begun}) + "\n")
 
 
 def main() -> None:
@@ -223,6 +225,7 @@ def main() -> None:
     planned = sum(study.planned_trials().values())
     words = [sys.executable, __file__, "--drive", "--trials", str(given.trials), "--home", str(home)]
     results = home / study.name / "results"
+    os.environ[BEGUN] = str(time.time())
     driver = subprocess.Popen(words, start_new_session=True)
     while driver.poll() is None and _count(results) < planned - planned // 100:
         time.sleep(0.2)
@@ -230,6 +233,7 @@ def main() -> None:
         sys.exit(f"the driver ended with {driver.returncode} before it was killed")
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
+    os.environ[BEGUN] = str(time.time())
     subprocess.run(words, check=True)
     text = table(log, planned, study)
     print(text)

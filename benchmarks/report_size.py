@@ -319,7 +319,7 @@ def make(trials: int, home: Path) -> None:
 def measure(trials: int, home: Path) -> dict[str, float]:
     """Writes the report in this process, which has done nothing else, and measures that."""
     began = time.perf_counter()
-    from hpstudy.workflow import open_results, write_report
+    from hpstudy.results import open_results, write_report
 
     imported = time.perf_counter()
     results = open_results(f"report-size-{trials}", home)

@@ -22,18 +22,18 @@ __version__ = "0.1.0"
 _HOMES = {
     "HpstudyError": "hpstudy.exceptions",
     "InputError": "hpstudy.exceptions",
-    "Results": "hpstudy.workflow",
+    "Results": "hpstudy.results",
     "Study": "hpstudy.spec",
     "StudyConflictError": "hpstudy.exceptions",
     "StudyFileError": "hpstudy.exceptions",
     "Verdict": "hpstudy.analysis",
     "build_head": "hpstudy.losses",
     "load_study": "hpstudy.spec",
-    "open_results": "hpstudy.workflow",
+    "open_results": "hpstudy.results",
     "parse_study": "hpstudy.spec",
     "plan": "hpstudy.workflow",
     "run": "hpstudy.workflow",
-    "write_report": "hpstudy.workflow",
+    "write_report": "hpstudy.results",
 }
 
 __all__ = sorted([*_HOMES, "__version__"])

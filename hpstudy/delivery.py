@@ -4,14 +4,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hpstudy.record import StudyFolder
-from hpstudy.reporting.window import draw_trial, opening_pages
 from hpstudy.search import Planner
 from hpstudy.spec import Study
 from hpstudy.tracking import (
-    MlflowTracker,
     Page,
     Tracker,
     TrackingRefusedError,
@@ -22,6 +20,9 @@ from hpstudy.tracking import (
     shown,
     tracking_uri,
 )
+
+if TYPE_CHECKING:
+    from hpstudy.tracking import MlflowTracker
 
 T = TypeVar("T")
 
@@ -61,13 +62,14 @@ class Delivered:
     """Where to, without credentials."""
 
 
-def make_tracker(study: Study, folder: StudyFolder) -> MlflowTracker:
-    """The tracker of a study, once the tracking server was seen not to refuse it.
+def make_tracker(study: Study, folder: StudyFolder) -> "MlflowTracker":
+    """The tracker of a study, for whoever `check_access` has let in.
 
-    Raises:
-        TrackingRefusedError: the server refuses this user, or is none; one that is away is no error.
+    It takes seconds, as MLflow and what draws are imported here.
     """
-    check_access(folder.workplace, study.name)
+    from hpstudy.reporting.window import draw_trial, opening_pages
+    from hpstudy.tracking import MlflowTracker
+
     points = ALL_TRIALS // max(1, sum(study.planned_trials().values()))
     return MlflowTracker(
         folder.workplace,
@@ -114,6 +116,7 @@ def deliver_missing(study: Study, folder: StudyFolder, summarise: Callable[[], S
     """
     with folder.lock:
         results = {result.trial_id: result for result in folder.results()}
+        check_access(folder.workplace, study.name)
         tracker = make_tracker(study, folder)
         count = 0
         try:

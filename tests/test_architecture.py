@@ -17,6 +17,7 @@ LAYERS = (
     ("training", "search", "tracking", "analysis"),
     ("execution", "reporting"),
     ("delivery",),
+    ("results",),
     ("workflow",),
     ("cli",),
 )
@@ -48,6 +49,7 @@ WITHOUT_TORCH = {
     "tracking",
     "reporting",
     "delivery",
+    "results",
     "workflow",
 }
 EXEMPT = {"__init__", "__main__", "testing"}

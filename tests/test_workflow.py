@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from hpstudy.exceptions import InputError
-from hpstudy.record import StudyFolder
+from hpstudy.record import StudyFolder, home_folder
+from hpstudy.results import Results, open_results, write_report
 from hpstudy.spec import parse_study
-from hpstudy.workflow import Results, home_folder, open_results, write_report
 
 STUDY = "version: 1\nname: toy\nquestion: Which?\narms: {adacos: {loss: adacos}}\n"
 

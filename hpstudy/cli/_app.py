@@ -110,7 +110,7 @@ def explain(error: OSError, home: Path) -> tuple[str, int] | None:
 
 
 def _home() -> Path:
-    """The home that the command line names, as `hpstudy.workflow.home_folder` has it."""
+    """The home that the command line names, as `hpstudy.record.home_folder` has it."""
     given = os.environ.get("HPSTUDY_HOME") or "hpstudy-runs"
     for word, following in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
         if word == "--home":

@@ -17,7 +17,7 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     Example: `hpstudy doctor`
     """
     from hpstudy.execution import examine
-    from hpstudy.workflow import home_folder
+    from hpstudy.record import home_folder
 
     console = Console(stderr=as_json)
     with console.status("looking at Python, packages, devices, fonts, storage and Ray …"):

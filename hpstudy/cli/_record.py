@@ -14,7 +14,7 @@ from rich.text import Text
 from hpstudy.cli._options import HomeOption, JsonOption, StudyArgument, study_name
 
 if TYPE_CHECKING:
-    from hpstudy.workflow import Results
+    from hpstudy.results import Results
 
 _ENDINGS = {"csv": ".csv", "parquet": ".parquet", "optuna": ".db"}
 _TABLES = ("trials", "trajectories", "epochs")
@@ -56,7 +56,7 @@ def record(
     """
     chosen = _format(form, what, output)
     name = study_name(study)
-    from hpstudy.workflow import open_results
+    from hpstudy.results import open_results
 
     results = open_results(name, home)
     content = "optuna" if chosen == "optuna" else what

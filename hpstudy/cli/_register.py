@@ -32,13 +32,14 @@ def register(
     Example: `hpstudy register quickstart cosface`
     """
     from hpstudy.delivery import make_tracker
-    from hpstudy.tracking import pick_model, tracking_uri, trained_models
-    from hpstudy.workflow import open_results
+    from hpstudy.results import open_results
+    from hpstudy.tracking import check_access, pick_model, tracking_uri, trained_models
 
     results = open_results(study_name(study), home)
     models = list(trained_models(results.folder, results.study, results.trials))
     model = pick_model(models, results.study, arm, condition)
     registered = name or model.registered_name
+    check_access(results.folder.workplace, results.study.name)
     version = make_tracker(results.study, results.folder).register(model, registered)
     uri, address = f"models:/{registered}/{version}", tracking_uri(results.folder.workplace)
     console = Console(stderr=as_json)

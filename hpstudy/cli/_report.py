@@ -55,7 +55,7 @@ def report(
 
 def _one(name: str, home: str | None, output: Path | None) -> tuple[dict[str, object], Path]:
     from hpstudy.exceptions import InputError
-    from hpstudy.workflow import open_results, write_report
+    from hpstudy.results import open_results, write_report
 
     results = open_results(name, home)
     if output is not None:
@@ -66,7 +66,8 @@ def _one(name: str, home: str | None, output: Path | None) -> tuple[dict[str, ob
 
 
 def _several(names: Sequence[str], home: str | None, output: Path | None) -> tuple[dict[str, object], Path]:
-    from hpstudy.workflow import compare_studies, comparison_folder, home_folder, open_results, publish_comparison
+    from hpstudy.record import home_folder
+    from hpstudy.results import compare_studies, comparison_folder, open_results, publish_comparison
 
     place = home_folder(home)
     _refuse_unknown(names, place)

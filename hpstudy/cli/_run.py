@@ -28,8 +28,8 @@ from hpstudy.exceptions import InputError
 
 if TYPE_CHECKING:
     from hpstudy.record import Location
+    from hpstudy.results import Results
     from hpstudy.spec import Study
-    from hpstudy.workflow import Results
 
 
 def run(
@@ -66,7 +66,8 @@ def resume(
 
     Example: `hpstudy resume quickstart`
     """
-    from hpstudy.workflow import open_results
+    from hpstudy.record import StudyFolder, home_folder
+    from hpstudy.workflow import begun_study
 
     if address is not None:
         if not report:
@@ -75,7 +76,7 @@ def resume(
         return
     if install or detach:
         raise InputError("--install and --detach are of a study on a cluster: name it with --address")
-    _session(open_results(study_name(study), home).study, home, report, as_json)
+    _session(begun_study(StudyFolder(home_folder(home), study_name(study))), home, report, as_json)
 
 
 def status(
@@ -85,7 +86,7 @@ def status(
 
     Example: `hpstudy status quickstart`
     """
-    from hpstudy.workflow import open_results
+    from hpstudy.results import open_results
 
     if address is not None:
         OnCluster(address, as_json).status(study_name(study), home)
@@ -106,7 +107,8 @@ def status(
 
 def _session(study: "Study", home: str | None, report: bool, as_json: bool) -> None:
     from hpstudy.cli._live import watching
-    from hpstudy.workflow import home_folder, open_results, run_session
+    from hpstudy.record import home_folder
+    from hpstudy.workflow import run_session
 
     folder = home_folder(home)
     # With --json stdout carries the object alone; people read the rest on stderr.
@@ -123,6 +125,8 @@ def _session(study: "Study", home: str | None, report: bool, as_json: bool) -> N
         finished = False
     if not finished:
         _tell_interrupted(console, study.name, folder, go_on, as_json)
+    from hpstudy.results import open_results
+
     results = open_results(study.name, folder)
     _show_verdict(console, results)
     written = str(results.folder.report / "report.pdf") if report else f"hpstudy report {study.name}{home_words(home)}"
@@ -138,7 +142,7 @@ def _session(study: "Study", home: str | None, report: bool, as_json: bool) -> N
 
 def _tell_interrupted(console: Console, name: str, home: "Location", go_on: str, as_json: bool) -> NoReturn:
     from hpstudy.record import studies_in
-    from hpstudy.workflow import open_results
+    from hpstudy.results import open_results
 
     if name not in studies_in(home):
         console.print(f"Interrupted before study {name} began: nothing was written.", soft_wrap=True)

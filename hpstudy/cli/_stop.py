@@ -26,8 +26,7 @@ def stop_here(study: str, home: str | None, as_json: bool) -> bool:
         HpstudyError: the driver can't be told, or did not end.
     """
     from hpstudy.exceptions import HpstudyError, InputError
-    from hpstudy.record import StudyFolder, lock_holder
-    from hpstudy.workflow import home_folder
+    from hpstudy.record import StudyFolder, home_folder, lock_holder
 
     folder = StudyFolder(home_folder(home), study)
     if not folder.is_running():

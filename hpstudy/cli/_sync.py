@@ -15,6 +15,7 @@ def sync(study: StudyArgument, home: HomeOption = None, as_json: JsonOption = Fa
     Example: `hpstudy sync quickstart`
     """
     from hpstudy import workflow
+    from hpstudy.record import home_folder
 
     name = study_name(study)
     done = workflow.sync(name, home)
@@ -28,7 +29,7 @@ def sync(study: StudyArgument, home: HomeOption = None, as_json: JsonOption = Fa
     if as_json:
         answer = {
             "study": name,
-            "home": str(workflow.home_folder(home)),
+            "home": str(home_folder(home)),
             "store": done.store,
             "delivered": done.trials,
             "trials": done.kept,

@@ -69,8 +69,7 @@ class Binding(NamedTuple):
 
 def _show(study: str | None, home: str | None, binding: Binding, open_browser: bool) -> None:
     from hpstudy.exceptions import HpstudyError
-    from hpstudy.record import workplace
-    from hpstudy.workflow import home_folder
+    from hpstudy.record import home_folder, workplace
 
     folder = home_folder(home)
     name = _known_study(study, folder)

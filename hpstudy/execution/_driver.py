@@ -1,6 +1,7 @@
 """From a study to its finished record."""
 
 import contextlib
+import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ LEAST_S_BETWEEN_EPOCHS = 0.2
 """Seconds within which not every epoch of every trial is shown; that a trial begins or ends always is."""
 
 GATHERED_AT_ONCE = 250
-"""Trials after which their results are gathered into one table, from which a large study is read again in a moment."""
+"""Trials, at least, after which their results are gathered into one table, from which a large study is read again in a
+moment."""
+GATHERED_SHARE = 0.2
+"""The same as a share of those gathered before, so that writing the table anew costs each trial alike."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +61,9 @@ def run_study(
         StudyConflictError: the name belongs to another study file, or another driver runs the study.
     """
     prepare_environment()
+    # Reads that environment; and before the tracker's thread begins to import as much, for two that import packages
+    # with cycles can meet in one that is half made.
+    importlib.import_module("hpstudy.execution._tune")
     folder = StudyFolder(home, study.name)
     with contextlib.ExitStack() as held:
         begun = folder.exists()
@@ -111,28 +118,30 @@ class _Session:
         self._keeper = ProgressKeeper()
         self._shown = 0.0
         self._ungathered: list[TrialResult] = []
+        self._gathered = len(before)
         tracker.start()
         folder.sweep()
         for result in before:
             self._keeper.resumed(result)
         self._load = record_loader(folder)
-        tracker.catch_up([result.as_row() for result in before], self._load)
+        self._before = before
         self._show()
 
     def outcome(self) -> RunOutcome:
         """How the session leaves the study."""
+        self._catch_up()
         return RunOutcome(finished=self.planner.finished, progress=self._keeper.snapshot(self.planner.states()))
 
     def execute(self, capacity: Capacity) -> None:
         """Runs trials until there is none left, or the driver is interrupted."""
-        from hpstudy.execution._tune import run_trials
+        from hpstudy.execution import _tune
 
         self.planner.spread_over(capacity.slots)
         self._keeper.slots = capacity.slots
         self._show()
         resources = self._study.spec.resources
         try:
-            run_trials(self.planner, self._folder, self, self._make_order, resources, capacity.slots)
+            _tune.run_trials(self.planner, self._folder, self, self._make_order, resources, capacity.slots)
         except BaseException:
             self._tracker.interrupted()
             raise
@@ -141,10 +150,12 @@ class _Session:
     def gather(self) -> None:
         """Brings the table of all trials up to the record."""
         self._folder.write_trials(self._ungathered)
+        self._gathered += len(self._ungathered)
         self._ungathered.clear()
 
     def trial_started(self, order: TrialOrder) -> None:
         """Called when a worker takes a trial."""
+        self._catch_up()
         request = order.request
         self._keeper.started(request.arm, request.condition, request.trial_id)
         self._tracker.trial_started(_opening_row(order))
@@ -161,10 +172,16 @@ class _Session:
         """Called when a trial's result is in the record."""
         self._keeper.finished(result)
         self._ungathered.append(result)
-        if len(self._ungathered) == GATHERED_AT_ONCE:
+        if len(self._ungathered) >= max(GATHERED_AT_ONCE, GATHERED_SHARE * self._gathered):
             self.gather()
         self._tracker.trial_finished(result.as_row(), self._load)
         self._show()
+
+    def _catch_up(self) -> None:
+        """Delivers what earlier sessions left; not before a trial runs, as its start would wait for the writer."""
+        if self._before:
+            self._tracker.catch_up([result.as_row() for result in self._before], self._load)
+            self._before = []
 
     def _show(self) -> None:
         self._shown = time.monotonic()

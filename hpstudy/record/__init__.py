@@ -3,7 +3,15 @@
 The record is the truth of a study; everything else (Optuna's journal, MLflow, the report) can be told again from it.
 """
 
-from hpstudy.record._files import Location, files_in, place_of, remove_file, upload_folder, write_atomically
+from hpstudy.record._files import (
+    Location,
+    files_in,
+    home_folder,
+    place_of,
+    remove_file,
+    upload_folder,
+    write_atomically,
+)
 from hpstudy.record._flat import TABLES, frames_of, write_flat_table
 from hpstudy.record._folder import StudyFolder, studies_in
 from hpstudy.record._lease import Lease
@@ -28,6 +36,7 @@ __all__ = [
     "TrialResult",
     "files_in",
     "frames_of",
+    "home_folder",
     "lock_holder",
     "place_of",
     "remove_file",

@@ -34,6 +34,18 @@ def place_of(home: Location | str) -> Location:
     return ObjectPath(str(home)) if "://" in str(home) else Path(home).absolute()
 
 
+def home_folder(given: Location | str | None = None) -> Location:
+    """What holds studies: the folder or `s3://…` or `gs://…` given, else `$HPSTUDY_HOME`, else `./hpstudy-runs`.
+
+    Raises:
+        InputError: it is the address of an object store that can't be used.
+    """
+    home = place_of(given or os.environ.get("HPSTUDY_HOME") or "hpstudy-runs")
+    if isinstance(home, ObjectPath) and given is not home:  # one that is passed on has been looked at
+        home.check()
+    return home
+
+
 def write_atomically(path: _AnyLocation, write: Callable[[Path], object]) -> _AnyLocation:
     """Replaces a file whole: through a temporary sibling that is flushed to disk and renamed, or in one upload.
 

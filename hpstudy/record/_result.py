@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -65,14 +66,12 @@ class TrialResult:
 
     def as_row(self) -> dict[str, Any]:
         """The row, grouped values beside the others."""
-        row = asdict(self)
-        groups = row.pop("groups")
-        return {**row, **groups}
+        return {**{name: getattr(self, name) for name in self._own_types()}, **self.groups}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "TrialResult":
         """The inverse of `as_row`; absent grouped values (null in a table of many trials) are left out."""
-        own = {entry.name for entry in fields(cls)} - {"groups"}
+        own = cls._own_types()
         groups = {name: value for name, value in row.items() if name not in own and value is not None}
         return cls(**{name: row[name] for name in own if name in row}, groups=groups)
 
@@ -98,6 +97,7 @@ class TrialResult:
         return table.select([*own, *grouped]).sort_by("trial_id")
 
     @classmethod
+    @cache
     def _own_types(cls) -> dict[str, pa.DataType]:
         types: dict[object, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64()}
         return {entry.name: types[entry.type] for entry in fields(cls) if entry.type in types}

@@ -106,6 +106,10 @@ class Planner:
         if self._journal is not None:
             self._journal.sync()
 
+    def _flush(self) -> None:
+        if self._journal is not None:
+            self._journal.flush()
+
     def spread_over(self, slots: int) -> None:
         """Sets the width to what keeps `slots` trials running at the same time."""
         self._width = max(1, -(-slots // max(1, len(self._searches))))
@@ -132,8 +136,7 @@ class Planner:
         """Notes a running trial's validation value; returns whether it should stop early."""
         lane, number = self._lane_of[trial_id]
         stops = lane.report(number, epoch, value)
-        if self._journal is not None:
-            self._journal.flush()
+        self._flush()
         return stops
 
     def hand_back(self, trial_id: str) -> None:
@@ -145,7 +148,8 @@ class Planner:
         """Takes a trial's outcome."""
         lane, number = self._lane_of.pop(trial_id)
         lane.finish(number, outcome)
-        self._sync()
+        # No more: the record has the outcome, and a journal that a power cut took it from is told again.
+        self._flush()
 
     def states(self) -> list[LaneState]:
         """Every lane, searches first."""

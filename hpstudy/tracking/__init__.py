@@ -5,11 +5,13 @@ delivered again at any time and nothing is ever doubled; whatever did not arrive
 next start.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from hpstudy.tracking._access import check_access
 from hpstudy.tracking._account import Account, account_from
 from hpstudy.tracking._background import BackgroundTracker
 from hpstudy.tracking._environment import is_server, shown, tracking_uri
-from hpstudy.tracking._mlflow import MlflowTracker
 from hpstudy.tracking._notes import NOTE_LENGTH, escaped, fitted, table
 from hpstudy.tracking._pages import DataInput, OpeningPages, Page
 from hpstudy.tracking._protocol import (
@@ -22,9 +24,12 @@ from hpstudy.tracking._protocol import (
     TrackingUnavailableError,
 )
 from hpstudy.tracking._record import record_loader
-from hpstudy.tracking._server import ServerHandle, is_loopback, serve, ui_command
 from hpstudy.tracking._trained import TrainedModel, pick_model, trained_models
-from hpstudy.tracking._views import prepare_study_page
+
+if TYPE_CHECKING:
+    from hpstudy.tracking._mlflow import MlflowTracker
+    from hpstudy.tracking._server import ServerHandle, is_loopback, serve, ui_command
+    from hpstudy.tracking._views import prepare_study_page
 
 __all__ = [
     "NOTE_LENGTH",
@@ -59,3 +64,19 @@ __all__ = [
     "trained_models",
     "ui_command",
 ]
+
+_MODULES = {
+    "MlflowTracker": "_mlflow",
+    "ServerHandle": "_server",
+    "is_loopback": "_server",
+    "prepare_study_page": "_views",
+    "serve": "_server",
+    "ui_command": "_server",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # MLflow takes seconds to import; a driver needs it in its writer thread alone.
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

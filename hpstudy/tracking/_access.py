@@ -4,14 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mlflow.exceptions import MlflowException
-from mlflow.utils.credentials import get_default_host_creds
-from mlflow.utils.rest_utils import http_request
-
 from hpstudy.tracking._environment import is_server, tracking_uri
 from hpstudy.tracking._protocol import TrackingRefusedError
-from hpstudy.tracking._refusals import refusal_of
-from hpstudy.tracking._store import NOTE
 
 _API = "/api/2.0/mlflow/experiments"
 
@@ -33,6 +27,12 @@ def check_access(home: Path, study_name: str, timeout: float = 5.0) -> None:
     uri = tracking_uri(home)
     if not is_server(uri):
         return
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    from hpstudy.tracking._refusals import refusal_of
+    from hpstudy.tracking._store import NOTE
 
     def ask(method: str, action: str, **given: Any) -> dict[str, Any]:
         answer = http_request(

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cached_property
 
 from hpstudy.tracking._pages import Page
 from hpstudy.tracking._protocol import LoadTrial, Row, Tracker, TrackingRefusedError, TrackingUnavailableError
@@ -31,7 +32,7 @@ class BackgroundTracker(Tracker):
     Ownership: rows given to it must not be changed afterwards. `close` ends it for good.
 
     Args:
-        tracker: Used by the writer thread alone from now on.
+        make: Makes the tracker, in the writer thread, which alone uses it: nobody waits for what that imports.
         first_delay: Seconds before the first retry; doubles from there.
         max_delay: Seconds between retries at most.
         attempts: How often an unexpected error is met before the delivery is set aside.
@@ -41,7 +42,7 @@ class BackgroundTracker(Tracker):
 
     def __init__(
         self,
-        tracker: Tracker,
+        make: Callable[[], Tracker],
         *,
         first_delay: float = 1.0,
         max_delay: float = 60.0,
@@ -49,7 +50,7 @@ class BackgroundTracker(Tracker):
         max_waiting: int = 1000,
         remedy: str = "a resume",
     ) -> None:
-        self._tracker = tracker
+        self._make = make
         self._first_delay = first_delay
         self._max_delay = max_delay
         self._attempts = attempts
@@ -66,8 +67,12 @@ class BackgroundTracker(Tracker):
         self._thread = threading.Thread(target=self._work, name="hpstudy-tracking", daemon=True)
         self._thread.start()
 
+    @cached_property
+    def _tracker(self) -> Tracker:
+        return self._make()
+
     def start(self) -> None:
-        self._submit("start", self._tracker.start)
+        self._submit("start", lambda: self._tracker.start())
 
     def trial_started(self, row: Row) -> None:
         self._submit(f"start of {row['trial_id']}", lambda: self._tracker.trial_started(row), may_drop=True)
@@ -87,7 +92,7 @@ class BackgroundTracker(Tracker):
         self._submit("end of the study", lambda: self._tracker.study_finished(page))
 
     def interrupted(self) -> None:
-        self._submit("interruption", self._tracker.interrupted)
+        self._submit("interruption", lambda: self._tracker.interrupted())
 
     def catch_up(self, rows: Iterable[Row], load: LoadTrial) -> None:
         """Reads and delivers in the writer thread; `load` must be safe to call there."""

@@ -17,8 +17,8 @@ from hpstudy.cli import app
 from hpstudy.cli._record import _TABLES
 from hpstudy.exceptions import InputError
 from hpstudy.record import TABLES, StudyFolder, TrialResult
+from hpstudy.results import open_results
 from hpstudy.spec import parse_study
-from hpstudy.workflow import open_results
 
 FILE = """version: 1
 name: toy

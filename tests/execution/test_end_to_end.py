@@ -9,7 +9,7 @@ import pandas as pd
 import pypdf
 import pytest
 
-from hpstudy.workflow import open_results
+from hpstudy.results import open_results
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
 

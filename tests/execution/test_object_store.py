@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from hpstudy.record import ObjectPath, StudyFolder, workplace
+from hpstudy.results import open_results
 from hpstudy.search._segments import SegmentedJournal
-from hpstudy.workflow import open_results
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hpstudy.record import StudyFolder
-from hpstudy.workflow import open_results
+from hpstudy.results import open_results
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
 

@@ -10,7 +10,7 @@ import pytest
 
 from hpstudy.analysis import pareto_front
 from hpstudy.record import StudyFolder
-from hpstudy.workflow import open_results
+from hpstudy.results import open_results
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
 

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from hpstudy.exceptions import InputError
-from hpstudy.record import ObjectPath, StudyFolder, place_of, upload_folder, workplace
-from hpstudy.workflow import home_folder
+from hpstudy.record import ObjectPath, StudyFolder, home_folder, place_of, upload_folder, workplace
 
 
 def test_an_address_is_one_however_it_is_spelt() -> None:

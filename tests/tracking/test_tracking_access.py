@@ -126,7 +126,7 @@ def test_credentials_that_end_in_the_middle_are_waited_for(
     sign_in: Any, tmp_path: Path, row: dict[str, Any], frames: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     sign_in(ADMIN)
-    background = tracking.BackgroundTracker(tracker_of(tmp_path, "middle"), first_delay=0.05, max_delay=0.2)
+    background = tracking.BackgroundTracker(lambda: tracker_of(tmp_path, "middle"), first_delay=0.05, max_delay=0.2)
     background.start()
     assert background.delivered() == set()
     sign_in(("admin", "changed"))

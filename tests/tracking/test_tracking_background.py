@@ -46,7 +46,7 @@ def away() -> tracking.TrackingUnavailableError:
 
 def test_an_outage_is_waited_out_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
     inner = Scripted(away(), away(), away())
-    background = tracking.BackgroundTracker(inner, first_delay=0.01)
+    background = tracking.BackgroundTracker(lambda: inner, first_delay=0.01)
     with caplog.at_level(logging.INFO, "hpstudy.tracking"):
         background.start()
         background.trial_finished({"trial_id": "a"}, lambda row: (EMPTY, EMPTY, {}))
@@ -58,7 +58,7 @@ def test_an_outage_is_waited_out_and_told_once(caplog: pytest.LogCaptureFixture)
 
 def test_a_broken_delivery_does_not_block_the_next(caplog: pytest.LogCaptureFixture) -> None:
     inner = Scripted(*[KeyError("bug")] * 3)
-    background = tracking.BackgroundTracker(inner, first_delay=0.001)
+    background = tracking.BackgroundTracker(lambda: inner, first_delay=0.001)
     background.trial_finished({"trial_id": "a"}, lambda row: (EMPTY, EMPTY, {}))
     background.trial_finished({"trial_id": "b"}, lambda row: (EMPTY, EMPTY, {}))
     assert background.close(5.0) == ("a",)
@@ -69,7 +69,7 @@ def test_a_broken_delivery_does_not_block_the_next(caplog: pytest.LogCaptureFixt
 def test_the_caller_never_waits_and_close_says_what_is_left() -> None:
     inner = Scripted()
     inner.gate.clear()
-    background = tracking.BackgroundTracker(inner, max_waiting=3)
+    background = tracking.BackgroundTracker(lambda: inner, max_waiting=3)
     began = time.perf_counter()
     background.start()
     for trial_id in "abcd":
@@ -81,7 +81,7 @@ def test_the_caller_never_waits_and_close_says_what_is_left() -> None:
 
 def test_closing_wakes_a_long_wait() -> None:
     inner = Scripted(away())
-    background = tracking.BackgroundTracker(inner, first_delay=600.0)
+    background = tracking.BackgroundTracker(lambda: inner, first_delay=600.0)
     background.start()
     while inner.errors:
         time.sleep(0.001)
@@ -90,11 +90,11 @@ def test_closing_wakes_a_long_wait() -> None:
 
 
 def test_questions_are_answered_from_the_thread() -> None:
-    background = tracking.BackgroundTracker(Scripted(away()), first_delay=0.001)
+    background = tracking.BackgroundTracker(lambda: Scripted(away()), first_delay=0.001)
     assert background.delivered() == {"a"}
     background.close()
     inner = Scripted(KeyError("bug"))
-    background = tracking.BackgroundTracker(inner)
+    background = tracking.BackgroundTracker(lambda: inner)
     with pytest.raises(KeyError, match="bug"):
         background.delivered()
     inner.gate.clear()
@@ -107,7 +107,7 @@ def test_questions_are_answered_from_the_thread() -> None:
 def test_a_real_study_in_the_background(
     make_tracker: Callable[..., tracking.MlflowTracker], row: dict[str, Any], frames: tuple[pd.DataFrame, pd.DataFrame]
 ) -> None:
-    background = tracking.BackgroundTracker(make_tracker())
+    background = tracking.BackgroundTracker(make_tracker)
     background.start()
     background.trial_started(row)
     background.trial_finished(row, lambda row: (*frames, {}))

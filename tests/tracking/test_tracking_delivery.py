@@ -117,7 +117,7 @@ def test_a_server_killed_in_the_middle_gets_everything_once(
         with proxies.passing_on(port_of(first)) as proxy:
             proxy.lose_answer = kill
             monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.url)
-            background = tracking.BackgroundTracker(tracker_of(home, "killed"), first_delay=0.1, max_delay=0.5)
+            background = tracking.BackgroundTracker(lambda: tracker_of(home, "killed"), first_delay=0.1, max_delay=0.5)
             deliver(background, row, frames, files)
             assert killed.wait(60)
             monkeypatch.delenv("MLFLOW_TRACKING_URI")
@@ -140,7 +140,7 @@ def test_a_slow_server_holds_nobody_up(
     proxy.gate.clear()
     name = f"slow {seconds}"
     began = time.monotonic()
-    background = tracking.BackgroundTracker(tracker_of(home, name))
+    background = tracking.BackgroundTracker(lambda: tracker_of(home, name))
     deliver(background, row, frames, files)
     assert proxy.arrived.wait(30)
     assert time.monotonic() - began < 5.0
@@ -177,7 +177,7 @@ def test_a_lost_answer_doubles_nothing(
 
     proxy.lose_answer = every_second
     name = f"lost {lost.partition('/')[0]} {lost.rpartition('/')[2]} {retries}"
-    background = tracking.BackgroundTracker(tracker_of(home, name), first_delay=0.05, max_delay=0.2)
+    background = tracking.BackgroundTracker(lambda: tracker_of(home, name), first_delay=0.05, max_delay=0.2)
     deliver(background, row, frames, files)
     assert background.close(120.0) == ()
     assert asked

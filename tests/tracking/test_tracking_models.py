@@ -161,7 +161,7 @@ def test_free_points_are_no_model(tmp_path: Path) -> None:
 
 def test_a_fresh_process_embeds_as_the_trained_network_did(trained: Trained, tmp_path: Path) -> None:
     [model] = trained.models
-    background = tracking.BackgroundTracker(trained.tracker())
+    background = tracking.BackgroundTracker(trained.tracker)
     background.model_finished(model)
     assert background.close(60.0) == ()
     trained.tracker().model_finished(model)

@@ -56,9 +56,8 @@ def test_a_real_server(
         with pytest.raises(InputError, match="open that address"):
             tracking.ui_command(home)
         # As a study delivers, with retries: a busy server now and then answers 400 on a connection that it kept.
-        remote = tracking.BackgroundTracker(
-            tracking.MlflowTracker(home, "remote", "Why?", "5ead", "version: 1\n"), first_delay=0.1
-        )
+        made = tracking.MlflowTracker(home, "remote", "Why?", "5ead", "version: 1\n")
+        remote = tracking.BackgroundTracker(lambda: made, first_delay=0.1)
         artifact = server.log
         remote.trial_finished({**row, "attempt": 1}, lambda row: (*frames, {"server.log": artifact}))
         assert remote.delivered() == {row["trial_id"]}
