@@ -82,7 +82,7 @@ def characters(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
     """Gives a home what every study begins with, made once: MLflow's empty database, whose tables take seconds."""
-    from hpstudy.tracking._store import create_database
+    from hpstudy.tracking._database import create_database
 
     template = tmp_path_factory.mktemp("template") / "mlflow.db"
     create_database(f"sqlite:///{template}")

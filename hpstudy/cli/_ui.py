@@ -79,10 +79,14 @@ def _show(study: str | None, home: str | None, binding: Binding, open_browser: b
         console.print(starting)
     spinner = console.status(starting)
     with spinner:
-        from hpstudy.tracking import account_from, is_loopback, is_server, prepare_study_page, serve, tracking_uri
+        from hpstudy.tracking import account_from, is_loopback, is_server, serve, tracking_uri
 
         def show(base: str, hint: str = "") -> None:
-            address = prepare_study_page(base, name) if name else base
+            address = base
+            if name:
+                from hpstudy.tracking import prepare_study_page
+
+                address = prepare_study_page(base, name)
             spinner.stop()
             console.print(Text.assemble("MLflow UI at ", (address, "bold"), hint), soft_wrap=True)
             if open_browser and console.is_terminal and _has_display():

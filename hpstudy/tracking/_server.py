@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import importlib
 import ipaddress
 import logging
 import os
@@ -19,8 +20,8 @@ from types import FrameType, TracebackType
 
 from hpstudy.exceptions import HpstudyError, InputError
 from hpstudy.tracking._account import Account, auth_environment
+from hpstudy.tracking._database import create_database
 from hpstudy.tracking._environment import MLFLOW_ENVIRONMENT, is_server, tracking_uri
-from hpstudy.tracking._store import create_database
 
 # /health answers before, and whatever host is asked for; this is the first thing the page itself asks.
 READY_PATH = "/api/2.0/mlflow/experiments/search?max_results=1"
@@ -187,6 +188,8 @@ def serve(
         )
         server = ServerHandle(process, f"http://{_in_url(host)}:{port}", log)
     try:
+        # Whoever starts a server asks it something next: what that needs takes seconds, and so does the server.
+        importlib.import_module("mlflow")
         _wait_until_ready(server, timeout, account)
     except BaseException:
         server.stop()

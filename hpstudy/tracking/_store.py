@@ -1,7 +1,6 @@
 """Runs under deterministic keys: the part of MLflow that hpstudy uses, safe to repeat."""
 
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from hpstudy.tracking._database import create_database
 from hpstudy.tracking._environment import is_server
 from hpstudy.tracking._protocol import TrackingRefusedError, TrackingUnavailableError
 from hpstudy.tracking._refusals import is_unsent, refusal, refusal_of, silence
@@ -268,22 +268,3 @@ class RunStore:
                 self.client.log_artifact(run_id, str(path), folder or None)
             else:
                 _logger.warning("artifact %s of run %s is gone and was left out", path.name, run_id)
-
-
-def create_database(uri: str) -> None:
-    """Makes a new SQLite database whole or not at all: MLflow cannot go on from a half-migrated one."""
-    prefix = "sqlite:///"
-    if not uri.startswith(prefix):
-        return
-    path = Path(uri.removeprefix(prefix))
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.unlink(missing_ok=True)
-    try:
-        MlflowClient(tracking_uri=f"{prefix}{unfinished}").search_experiments(max_results=1)
-        if not path.exists():
-            unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

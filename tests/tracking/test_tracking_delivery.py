@@ -19,6 +19,13 @@ Frames = tuple[pd.DataFrame, pd.DataFrame]
 
 
 @pytest.fixture(scope="module")
+def frames(frames: Frames) -> Frames:
+    """The first epoch alone: a trial is two batches."""
+    trajectory, epochs = frames
+    return trajectory[trajectory["epoch"] == 0], epochs.head(1)
+
+
+@pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[tracking.ServerHandle]:
     with tracking.serve(home, port=0) as running:
         yield running

@@ -254,7 +254,7 @@ def test_no_half_made_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         Path(tracking_uri.removeprefix("sqlite:///")).write_text("half")
         raise KeyboardInterrupt("killed")
 
-    monkeypatch.setattr("hpstudy.tracking._store.MlflowClient", cut_off)
+    monkeypatch.setattr("mlflow.MlflowClient", cut_off)
     with pytest.raises(KeyboardInterrupt, match="killed"):
         tracking.MlflowTracker(tmp_path, "cut", "", "5ead", "").start()
     assert list(tmp_path.iterdir()) == []
