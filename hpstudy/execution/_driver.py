@@ -61,15 +61,13 @@ def run_study(
         StudyConflictError: the name belongs to another study file, or another driver runs the study.
     """
     prepare_environment()
-    # Reads that environment; and before the tracker's thread begins to import as much, for two that import packages
-    # with cycles can meet in one that is half made.
-    importlib.import_module("hpstudy.execution._tune")
     folder = StudyFolder(home, study.name)
     with contextlib.ExitStack() as held:
         begun = folder.exists()
         if begun:
             held.enter_context(folder.lock)  # a second driver is told at once
             _refuse_other_file(study, folder)
+            _load_tune()
             session = _Session(study, folder, tracker, observe)
             if session.planner.finished:
                 session.gather()
@@ -81,6 +79,7 @@ def run_study(
         check_arms(study, datasets)
         if begun:
             _refuse_other_data(data_facts, folder)
+        _load_tune()
         with ray_session():
             capacity = check_cluster(study.spec.resources)
             check_nodes(study, folder, hashes, capacity)
@@ -200,6 +199,15 @@ class _Session:
             gpus=resources.gpus,
             on_oom=resources.on_oom,
         )
+
+
+def _load_tune() -> None:
+    """Imports Tune, once its environment is prepared and all has been refused that can be without it.
+
+    A session's tracker begins to import as much in its own thread, and two threads that import packages with cycles can
+    meet in a module that is half made.
+    """
+    importlib.import_module("hpstudy.execution._tune")
 
 
 def _refuse_other_file(study: Study, folder: StudyFolder) -> None:
