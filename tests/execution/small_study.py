@@ -114,6 +114,25 @@ def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], Any], sec
         time.sleep(0.02)
 
 
+def written(folder: StudyFolder) -> dict[Path, int]:
+    """When each finished trial's result was written: that of one which is run again is written anew."""
+    assert isinstance(folder.path, Path)
+    return {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
+
+
+def assert_same_numbers(folder: StudyFolder, whole: StudyFolder) -> None:
+    """Two records have the same trials, which came to the same at every step."""
+    trials = folder.trials()
+    pd.testing.assert_frame_equal(comparable(trials), comparable(whole.trials()), check_exact=True)
+    for trial_id in trials["trial_id"]:
+        steps, others = (each.trajectory(trial_id).drop(columns="samples_per_s") for each in (folder, whole))
+        assert list(steps["step"]) == list(range(1, len(steps) + 1))
+        pd.testing.assert_frame_equal(steps, others, check_exact=True)
+        for read in ("epochs", "plane"):
+            found, expected = (getattr(each, read)(trial_id) for each in (folder, whole))
+            pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
 def comparable(trials: pd.DataFrame) -> pd.DataFrame:
     """What must not depend on interruptions."""
     costs = [name for name in trials if str(name).startswith("cost/")]
@@ -122,17 +141,10 @@ def comparable(trials: pd.DataFrame) -> pd.DataFrame:
 
 def assert_nothing_lost_or_doubled(folder: StudyFolder, whole: StudyFolder, tracking: Path) -> None:
     """Record, Optuna and MLflow (in `tracking`) hold every trial once, with the numbers of an undisturbed study."""
+    assert_same_numbers(folder, whole)
     trials, expected = folder.trials(), whole.trials()
-    pd.testing.assert_frame_equal(comparable(trials), comparable(expected), check_exact=True)
-    for trial_id, phase in zip(trials["trial_id"], trials["phase"], strict=True):
-        steps, others = folder.trajectory(trial_id), whole.trajectory(trial_id)
-        assert list(steps["step"]) == list(range(1, len(steps) + 1))
-        pd.testing.assert_frame_equal(
-            steps.drop(columns="samples_per_s"), others.drop(columns="samples_per_s"), check_exact=True
-        )
-        pd.testing.assert_frame_equal(folder.epochs(trial_id), whole.epochs(trial_id), check_exact=True)
-        if phase == "confirm":
-            assert_same_weights(*(each.keep_file(trial_id, "weights.pt") for each in (folder, whole)))
+    for trial_id in trials.loc[trials["phase"] == "confirm", "trial_id"]:
+        assert_same_weights(*(each.keep_file(trial_id, "weights.pt") for each in (folder, whole)))
     assert not list((folder.path / "checkpoints").iterdir())
     assert_told(optuna.storages.journal.JournalFileBackend(str(folder.journal)), expected)
     runs, whole_runs = mlflow_runs(tracking), tree(trials)

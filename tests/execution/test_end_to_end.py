@@ -9,6 +9,7 @@ import pandas as pd
 import pypdf
 import pytest
 
+from hpstudy.record import StudyFolder
 from hpstudy.results import open_results
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
@@ -82,10 +83,10 @@ def test_running_a_finished_study_again_changes_nothing(
     small: ModuleType, finished: tuple[Path, dict[str, object]], study_file: Path
 ) -> None:
     home, answer = finished
-    before = {path: path.stat().st_mtime_ns for path in (home / "small" / "results").iterdir()}
+    before = small.written(StudyFolder(home, "small"))
     done = small.hpstudy("run", str(study_file), "--home", str(home), "--json")
     assert json.loads(done.stdout.splitlines()[-1])["verdict"] == answer["verdict"]
-    assert {path: path.stat().st_mtime_ns for path in (home / "small" / "results").iterdir()} == before
+    assert small.written(StudyFolder(home, "small")) == before
 
 
 def test_the_same_name_with_another_file_is_refused_with_a_diff(

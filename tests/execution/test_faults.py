@@ -12,8 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -45,25 +44,16 @@ SLOWLY = {"SECONDS_A_STEP": "0.15"}
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of processes that find the slow network."""
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the slow network's module."""
     folder = tmp_path_factory.mktemp("parts")
     (folder / "slow_model.py").write_text(SLOW_MODEL)
-    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    return folder
 
 
-@contextmanager
-def two_nodes(environment: Mapping[str, str]) -> Iterator[Any]:
-    """A head and a second node, of one CPU each."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        cluster = started_head()
-        try:
-            cluster.second = cluster.add_node(num_cpus=1)
-            yield cluster
-        finally:
-            cluster.shutdown()
+def finding(parts: Path) -> dict[str, str]:
+    """The environment of processes that import from there as well."""
+    return {"PYTHONPATH": os.pathsep.join([str(parts), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def started_head() -> Any:
@@ -78,9 +68,17 @@ def started_head() -> Any:
 
 
 @pytest.fixture(scope="module")
-def cluster(parts: dict[str, str]) -> Iterator[Any]:
-    with two_nodes({**RAY, **parts, **SLOWLY}) as nodes:
-        yield nodes
+def cluster(parts: Path) -> Iterator[Any]:
+    """A head and a second node, of one CPU each, that train slowly."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**RAY, **finding(parts), **SLOWLY}.items():
+            patch.setenv(name, value)
+        nodes = started_head()
+        try:
+            nodes.second = nodes.add_node(num_cpus=1)
+            yield nodes
+        finally:
+            nodes.shutdown()
 
 
 @pytest.fixture
@@ -186,9 +184,14 @@ class Troubled:
 
 
 @pytest.fixture(scope="module")
-def troubled(small: ModuleType, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Troubled]:
+def troubled(
+    small: ModuleType,
+    template: Path,
+    furnished: Callable[[Path], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Troubled]:
     folder = tmp_path_factory.mktemp("troubled")
-    home, away = folder / "home", small.furnish(folder / "tracking", template)
+    home, away = folder / "home", furnished(folder / "tracking")
     home.mkdir()
     text = small.STUDY.replace("model: {", 'model: {name: "slow_model:Slow", ')
     (folder / "small.yaml").write_text(text.replace("max_parallel: 2", "max_parallel: 2, heartbeat_minutes: 0.2"))
@@ -206,11 +209,11 @@ def troubled(small: ModuleType, template: Path, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture
-def session(small: ModuleType, troubled: Troubled, parts: dict[str, str]) -> Callable[..., Any]:
+def session(small: ModuleType, troubled: Troubled, parts: Path) -> Callable[..., Any]:
     """A factory of drivers that begin the study or go on with it."""
 
     def begin(*words: str, **env: str) -> Any:
-        told = {"MLFLOW_TRACKING_URI": troubled.server.url, **parts, **env}
+        told = {"MLFLOW_TRACKING_URI": troubled.server.url, **finding(parts), **env}
         return small.running(*words, "--home", str(troubled.home), env=told, log=troubled.log)
 
     return begin
@@ -303,12 +306,12 @@ def test_an_mlflow_server_that_dies_and_comes_back_misses_nothing_and_neither_do
     small: ModuleType,
     troubled: Troubled,
     session: Callable[..., Any],
-    parts: dict[str, str],
+    parts: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = troubled.folder
-    before = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
+    before = small.written(folder)
     assert 2 <= len(before) < small.TRIALS
     port = troubled.server.port
     with session("resume", "small") as driver:
@@ -318,10 +321,9 @@ def test_an_mlflow_server_that_dies_and_comes_back_misses_nothing_and_neither_do
         small.wait_for(driver, lambda: "MLflow is away" in troubled.log.read_text())
         troubled.server = serve(troubled.tracking, port=port)
         assert driver.wait(300) == 0
-    after = {path: path.stat().st_mtime_ns for path in (folder.path / "results").glob("*.parquet")}
-    assert before.items() <= after.items(), "a finished trial was run again"
+    assert before.items() <= small.written(folder).items(), "a finished trial was run again"
     assert [session["nodes"] for session in folder.sessions()] == ["2", "2", "2", "1", "1"]
-    monkeypatch.syspath_prepend(parts["PYTHONPATH"].split(os.pathsep)[0])
+    monkeypatch.syspath_prepend(parts)
     whole = small.run_alone(parse_study(folder.resolved_yaml()), tmp_path)
     small.assert_nothing_lost_or_doubled(folder, whole, troubled.tracking)
 

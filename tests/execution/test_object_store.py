@@ -7,11 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from hpstudy.record import ObjectPath, StudyFolder, workplace
-from hpstudy.results import open_results
 from hpstudy.search._segments import SegmentedJournal
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
@@ -68,17 +66,12 @@ def test_a_killed_driver_and_a_store_that_is_away_cost_no_number(
 def assert_nothing_lost_or_doubled(small: ModuleType, home: str, finished: Path) -> None:
     """Record, Optuna and MLflow hold every trial once, with the numbers of a study on a folder."""
     folder, whole = StudyFolder(home, "small"), StudyFolder(finished, "small")
-    trials, expected = open_results("small", home).trials, open_results("small", finished).trials
-    pd.testing.assert_frame_equal(small.comparable(trials), small.comparable(expected), check_exact=True)
-    for trial_id in trials["trial_id"]:
-        steps, others = (each.trajectory(trial_id).drop(columns="samples_per_s") for each in (folder, whole))
-        pd.testing.assert_frame_equal(steps, others, check_exact=True)
-        pd.testing.assert_frame_equal(folder.epochs(trial_id), whole.epochs(trial_id), check_exact=True)
+    small.assert_same_numbers(folder, whole)
     working = folder.path / "checkpoints"
     assert isinstance(working, ObjectPath)
     assert not working.below()
-    small.assert_told(SegmentedJournal(folder.journal), expected)
-    assert small.mlflow_runs(workplace(ObjectPath(home))) == small.tree(trials)
+    small.assert_told(SegmentedJournal(folder.journal), whole.trials())
+    assert small.mlflow_runs(workplace(ObjectPath(home))) == small.tree(folder.trials())
 
 
 @pytest.mark.parametrize(
