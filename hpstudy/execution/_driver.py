@@ -53,7 +53,8 @@ def run_study(
     Args:
         study: The study.
         home: Holds studies: a folder, or the address of an object store.
-        tracker: Is started here and told of every trial; the caller tells it of the study's end and closes it.
+        tracker: Is started with the first trial and told of every one; the caller tells it of the study's end and
+            closes it.
         observe: Called with every change, in this thread.
 
     Raises:
@@ -101,7 +102,7 @@ def run_study(
 class _Session:
     """One driver's time with a study whose lock it holds.
 
-    Making one opens Optuna's journal and the tracker, and brings both up to the record.
+    Making one opens Optuna's journal and brings it up to the record; the tracker follows with the first trial.
     """
 
     def __init__(
@@ -118,17 +119,17 @@ class _Session:
         self._shown = 0.0
         self._ungathered: list[TrialResult] = []
         self._gathered = len(before)
-        tracker.start()
         folder.sweep()
         for result in before:
             self._keeper.resumed(result)
         self._load = record_loader(folder)
         self._before = before
+        self._told = False
         self._show()
 
     def outcome(self) -> RunOutcome:
         """How the session leaves the study."""
-        self._catch_up()
+        self._begin_telling()
         return RunOutcome(finished=self.planner.finished, progress=self._keeper.snapshot(self.planner.states()))
 
     def execute(self, capacity: Capacity) -> None:
@@ -154,7 +155,7 @@ class _Session:
 
     def trial_started(self, order: TrialOrder) -> None:
         """Called when a worker takes a trial."""
-        self._catch_up()
+        self._begin_telling()
         request = order.request
         self._keeper.started(request.arm, request.condition, request.trial_id)
         self._tracker.trial_started(_opening_row(order))
@@ -176,11 +177,16 @@ class _Session:
         self._tracker.trial_finished(result.as_row(), self._load)
         self._show()
 
-    def _catch_up(self) -> None:
-        """Delivers what earlier sessions left; not before a trial runs, as its start would wait for the writer."""
-        if self._before:
+    def _begin_telling(self) -> None:
+        """Opens the study in the tracker, with what earlier sessions left.
+
+        Not before a trial runs: its start would wait for all that the tracker's thread imports and delivers.
+        """
+        if not self._told:
+            self._told = True
+            self._tracker.start()
             self._tracker.catch_up([result.as_row() for result in self._before], self._load)
-            self._before = []
+            self._before.clear()
 
     def _show(self) -> None:
         self._shown = time.monotonic()

@@ -1,7 +1,7 @@
 """Lanes: the independent sequences of trials that a study consists of."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import optuna
@@ -202,18 +202,19 @@ class SearchLane:
         """
         if len(self._objectives) > 1:
             return False
-        trials = self._trials()
-        own = trials[number]
+        live = self._live[number]
+        own = self._study._storage.get_trial(live._trial_id)
         values = own.intermediate_values
         if epoch not in values:
-            self._live[number].report(value, epoch)
+            live.report(value, epoch)
             values = {**values, epoch: value}
-        others = (  # hardly any epoch is a rung, and there may be hundreds
-            trial.intermediate_values
-            for trial in trials
-            if trial.number != number and trial.params.get(_LENGTH) == own.params.get(_LENGTH)
-        )
-        return self._early_stopping.stops(epoch, values, others)
+        return self._early_stopping.stops(epoch, values, self._others(number, own.params.get(_LENGTH)))
+
+    def _others(self, number: int, length: float | None) -> Iterator[Mapping[int, float]]:
+        """The values of the other trials of that length; read when they are asked for, as few epochs are rungs."""
+        for trial in self._trials():
+            if trial.number != number and trial.params.get(_LENGTH) == length:
+                yield trial.intermediate_values
 
     def hand_back(self, number: int) -> None:
         """Takes back a trial that did not end."""
