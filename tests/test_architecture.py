@@ -11,7 +11,7 @@ import hpstudy
 
 PACKAGE = Path(hpstudy.__file__).parent
 LAYERS = (
-    ("theory", "catalog", "exceptions", "seeds", "pixels"),
+    ("theory", "catalog", "exceptions", "facades", "seeds", "pixels"),
     ("losses", "evaluation", "spec"),
     ("models", "data", "record"),
     ("training", "search", "tracking", "analysis"),

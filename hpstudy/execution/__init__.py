@@ -1,7 +1,8 @@
 """Runs a study on Ray: the planner decides, Tune executes, the record is the truth."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hpstudy.facades import on_demand
 
 if TYPE_CHECKING:
     from hpstudy.execution._cluster import cluster_address
@@ -59,9 +60,5 @@ _MODULES = {
     "study_shipment": "_shipment",
 }
 
-
-def __getattr__(name: str) -> Any:
-    # Every worker imports this package for its trainable; it has no use for Optuna, MLflow and the rest of the driver.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+# Every worker imports this package for its trainable; it has no use for Optuna, MLflow and the rest of the driver.
+__getattr__ = on_demand(__name__, _MODULES)

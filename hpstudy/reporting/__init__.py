@@ -3,8 +3,9 @@
 Beside them the figure of the bounds on s and m.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hpstudy.facades import on_demand
 
 if TYPE_CHECKING:
     from hpstudy.reporting._across_build import build_comparison
@@ -23,9 +24,5 @@ _MODULES = {
     "plot_bounds": "_bounds_sheet",
 }
 
-
-def __getattr__(name: str) -> Any:
-    # What draws takes a second to import; MLflow's pages, a package below this one, need it only at the end.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+# What draws takes a second to import; MLflow's pages, a package below this one, need it only at the end.
+__getattr__ = on_demand(__name__, _MODULES)

@@ -5,9 +5,9 @@ delivered again at any time and nothing is ever doubled; whatever did not arrive
 next start.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hpstudy.facades import on_demand
 from hpstudy.tracking._access import check_access
 from hpstudy.tracking._account import Account, account_from
 from hpstudy.tracking._background import BackgroundTracker
@@ -74,9 +74,5 @@ _MODULES = {
     "ui_command": "_server",
 }
 
-
-def __getattr__(name: str) -> Any:
-    # MLflow takes seconds to import; a driver needs it in its writer thread alone.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+# MLflow takes seconds to import; a driver needs it in its writer thread alone.
+__getattr__ = on_demand(__name__, _MODULES)
