@@ -23,7 +23,7 @@ from hpstudy.analysis import (
 )
 from hpstudy.exceptions import InputError
 from hpstudy.record import Location, ObjectPath, StudyFolder, home_folder, upload_folder, workplace
-from hpstudy.spec import Condition, Study, parse_study
+from hpstudy.spec import Condition, Study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ class Results:
 
     def __init__(self, folder: StudyFolder) -> None:
         self.folder = folder
-        self.study: Study = parse_study(folder.resolved_yaml(), source=str(folder.path / "study.yaml"))
+        self.study: Study = folder.study()
         self.trials: pd.DataFrame = folder.trials()
         """One row a finished trial."""
 

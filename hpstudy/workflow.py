@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpstudy.record import Location, StudyFolder, home_folder
-from hpstudy.spec import Study, load_study, parse_study
+from hpstudy.spec import Study, load_study
 
 if TYPE_CHECKING:
     from hpstudy.delivery import Delivered, StudySummary
@@ -66,16 +66,6 @@ def plan(
     return plan_study(loaded, home_folder(home), probe=probe, budget_s=budget_s)
 
 
-def begun_study(folder: StudyFolder) -> Study:
-    """A study as it began.
-
-    Raises:
-        InputError: there is no such study.
-        StudyConflictError: the stored study file was changed.
-    """
-    return parse_study(folder.resolved_yaml(), source=str(folder.path / "study.yaml"))
-
-
 def run_session(
     study: Study, home: Location, observe: "Callable[[Progress], None]", *, report: bool = True
 ) -> "RunOutcome":
@@ -115,7 +105,7 @@ def sync(name: str, home: Location | str | None = None) -> "Delivered":
     from hpstudy.delivery import deliver_missing
 
     folder = StudyFolder(home_folder(home), name)
-    return deliver_missing(begun_study(folder), folder, lambda: _summary(folder))
+    return deliver_missing(folder.study(), folder, lambda: _summary(folder))
 
 
 def _summary(folder: StudyFolder) -> "StudySummary":

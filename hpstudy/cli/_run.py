@@ -67,7 +67,6 @@ def resume(
     Example: `hpstudy resume quickstart`
     """
     from hpstudy.record import StudyFolder, home_folder
-    from hpstudy.workflow import begun_study
 
     if address is not None:
         if not report:
@@ -76,7 +75,7 @@ def resume(
         return
     if install or detach:
         raise InputError("--install and --detach are of a study on a cluster: name it with --address")
-    _session(begun_study(StudyFolder(home_folder(home), study_name(study))), home, report, as_json)
+    _session(StudyFolder(home_folder(home), study_name(study)).study(), home, report, as_json)
 
 
 def status(

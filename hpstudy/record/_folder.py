@@ -30,6 +30,7 @@ from hpstudy.record._objects import ObjectPath
 from hpstudy.record._result import TrialResult
 from hpstudy.record._trajectory import TRAJECTORY_COLUMNS, AttemptWriter, gather_attempts, remove_attempts
 from hpstudy.record._workplace import workplace
+from hpstudy.spec import Study, parse_study
 
 
 class StudyFolder:
@@ -86,6 +87,15 @@ class StudyFolder:
                 f"{kept[:12]}): restore it, or start a study under another name"
             )
         return text
+
+    def study(self) -> Study:
+        """The study as it began.
+
+        Raises:
+            InputError: there is no such study here.
+            StudyConflictError: the file is not the one that the study began with.
+        """
+        return parse_study(self.resolved_yaml(), source=str(self.path / "study.yaml"))
 
     def begin(self, resolved_yaml: str) -> None:
         """Fixes the study file before the first trial."""
