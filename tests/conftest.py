@@ -153,6 +153,12 @@ def small() -> ModuleType:
     return _loaded("execution/small_study.py")
 
 
+@pytest.fixture(scope="session")
+def ranks_worker() -> ModuleType:
+    """`ranks_worker.py`: a trial as one of its ranks trains it."""
+    return _loaded("training/ranks_worker.py")
+
+
 def _loaded(place: str) -> ModuleType:
     """A module of the tests; they are not packages, so it is loaded from its path."""
     path = Path(__file__).parent / place

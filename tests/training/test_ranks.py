@@ -4,11 +4,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from hpstudy.record import StudyFolder
+from hpstudy.training import OneRank
 
 STUDY = """
 version: 1
@@ -35,12 +37,16 @@ Train = Callable[..., list[str]]
 
 
 @pytest.fixture
-def train(tmp_path: Path, characters: Path) -> Train:
+def train(tmp_path: Path, characters: Path, ranks_worker: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """Trains a trial on so many ranks: one is this process, several are processes of their own."""
     (tmp_path / "study.yaml").write_text(STUDY)
     (tmp_path / "plain_model.py").write_text(MODEL)
+    monkeypatch.syspath_prepend(tmp_path)
 
-    def trained(arm: str, home: str, *, ranks: int, epochs: int = 3, again: str = "") -> list[str]:
-        words = [str(ranks), str(epochs), arm, home, again or "first", str(characters)]
+    def trained(arm: str, home: str, *, ranks: int, epochs: int = 3, meeting: str = "first") -> list[str]:
+        if ranks == 1:
+            return [ranks_worker.train(tmp_path, arm, home, epochs, characters, OneRank(), 1)]
+        words = [str(ranks), str(epochs), arm, home, meeting, str(characters)]
         processes = [
             subprocess.Popen(
                 [sys.executable, WORKER, tmp_path, str(rank), *words],
@@ -110,6 +116,6 @@ def test_ranks_agree_that_a_trial_diverged(train: Train, tmp_path: Path) -> None
 def test_a_trial_goes_on_with_another_number_of_ranks(train: Train, tmp_path: Path) -> None:
     train("adacos", "mixed", ranks=2, epochs=1)
     train("adacos", "mixed", ranks=1, epochs=1)
-    assert train("adacos", "mixed", ranks=2, again="second") == ["True completed 3"] * 2
+    assert train("adacos", "mixed", ranks=2, meeting="second") == ["True completed 3"] * 2
     train("adacos", "one", ranks=1)
     assert_same_trial(folder_of(tmp_path, "adacos", "mixed"), folder_of(tmp_path, "adacos", "one"))
