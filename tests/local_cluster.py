@@ -49,7 +49,8 @@ def local_cluster(
     """
     # The sockets' paths must be short.
     folder = Path(tempfile.mkdtemp(prefix="hps-", dir="/tmp"))
-    merged = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", **(environment or {})}
+    lean = {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", "RAY_prestart_worker_first_driver": "0"}
+    merged = {**os.environ, **lean, **(environment or {})}
     merged = {name: value for name, value in merged.items() if value}
     merged["PATH"] = f"{Path(python).parent}{os.pathsep}{merged['PATH']}"
     try:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 
 from ray import tune
+from ray.air._internal import usage
 
 from hpstudy.exceptions import StudyFailedError
 from hpstudy.execution._adapters import (
@@ -70,7 +71,7 @@ def run_trials(
         )
         try:
             # A SystemExit is what a signal makes of a driver that has not said otherwise.
-            with _responsive(), contextlib.suppress(SystemExit):
+            with _responsive(), _uncounted(), contextlib.suppress(SystemExit):
                 tuner.fit()
         except Exception as error:
             raise _explained(error, folder) from error
@@ -92,6 +93,17 @@ def _responsive() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(usual)
+
+
+@contextlib.contextmanager
+def _uncounted() -> Iterator[None]:
+    """Keeps Tune from counting its callbacks for a telemetry that is off: trials would wait while it imports MLflow."""
+    usual = usage.tag_callbacks
+    usage.tag_callbacks = lambda callbacks: False
+    try:
+        yield
+    finally:
+        usage.tag_callbacks = usual
 
 
 def _explained(error: BaseException, folder: StudyFolder) -> Exception:
