@@ -25,7 +25,6 @@ import numpy as np
 
 from hpstudy.record import StudyFolder
 from hpstudy.spec import Study, parse_study
-from hpstudy.training import TrialRun
 
 STEPS, EPOCHS, CONFIRM_SEEDS = 2000, 8, 10
 STUDY = """
@@ -46,6 +45,7 @@ confirm: {{seeds: {seeds}}}
 resources: {{cpus: 1, max_parallel: 2}}
 """
 RECORDING = "HPSTUDY_BENCHMARK_RECORDING"
+"""Names the file that trials play."""
 BEGUN = "HPSTUDY_BENCHMARK_BEGUN"
 """When the process of a driver was started."""
 
@@ -56,47 +56,12 @@ def study_of(trials: int) -> Study:
     return parse_study(STUDY.format(epochs=EPOCHS, steps=STEPS // EPOCHS, trials=budget, seeds=CONFIRM_SEEDS))
 
 
-class RecordedRun(TrialRun):
-    """A trial whose steps and scores are played from a recording; its record and checkpoints are written as ever."""
-
-    def _train(self, epoch: int) -> Any:
-        recording = _recording()
-        first = (epoch - 1) * self._steps_per_epoch
-        rows = {name: values[first : first + self._steps_per_epoch] for name, values in recording["rows"].items()}
-        self._samples += len(rows["step"]) * self._settings.training.batch_size
-        self._on_progress()
-        return rows, recording["angles"]
-
-    def _validate(self) -> dict[str, float]:
-        """Best near s = 20 and a margin of a third of its range; noise by the seed."""
-        values = self._request.params
-        off = abs(np.log(values["s"] / 20)) / 3 + abs(values.get("m", 0.2) % 1 - 0.25)
-        noise = np.random.default_rng([self._request.seed, self._request.number, self._epoch]).normal(0, 0.01)
-        return {self._objective.name: float(0.9 * np.exp(-off) * (1 - 0.5 ** (self._epoch + 1)) + noise)}
-
-    def _complete(self, metrics: Any) -> Any:
-        judged = {self._objective.name.replace("val/", "test/"): metrics[self._objective.name]}
-        return self._result("completed", {**metrics, **(judged if self._request.judged else {})})
-
-
-def _recording() -> dict[str, Any]:
-    if not _KEPT:
-        from hpstudy.training._judging import AngleCounts
-
-        with np.load(os.environ[RECORDING]) as file:
-            _KEPT.update(rows={name: file[name] for name in file.files}, angles=AngleCounts.none())
-    return _KEPT
-
-
-_KEPT: dict[str, Any] = {}
-
-
 def record(path: Path, home: Path) -> None:
     """Trains one trial in earnest and keeps its steps."""
     import torch
 
     from hpstudy.record import TrialRequest
-    from hpstudy.training import Objective, load_trial_data
+    from hpstudy.training import Objective, TrialRun, load_trial_data
 
     study = study_of(5000)
     request = TrialRequest(
@@ -115,12 +80,14 @@ def record(path: Path, home: Path) -> None:
     np.savez(path, **{name: frame[name].to_numpy() for name in frame})
 
 
-def replace_training() -> None:
-    """Called by Ray in each worker."""
-    from hpstudy.execution import _host
-
-    assert _host.TrialRun is TrialRun, "workers make their trials somewhere else now"
-    _host.TrialRun = RecordedRun  # type: ignore[misc]
+def play_recordings(runtime_env: Any) -> dict[str, Any]:
+    """Called by Ray when it is started: what the environment of its workers has in addition."""
+    here = str(Path(__file__).parent)
+    return {
+        **(runtime_env or {}),
+        "worker_process_setup_hook": "recorded_training.replace_training",
+        "env_vars": {"PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])},
+    }
 
 
 class Meter:
@@ -128,24 +95,29 @@ class Meter:
 
     def __init__(self, log: Path) -> None:
         self._log = log.open("a", encoding="utf-8")
+        self._begun = False
         self._book, self._book_cpu = 0.0, 0.0
         self._cpu, self._wall = time.thread_time(), time.perf_counter()
 
-    def book(self) -> type:
-        """The book's class, with a clock around its methods."""
-        from hpstudy.execution import _tune
+    def begin(self) -> None:
+        """Puts the book with a clock in the place of the driver's, once that has imported it."""
+        tune = sys.modules.get("hpstudy.execution._tune")
+        if tune and not self._begun:
+            self._begun = True
+            tune.OrderBook = self._timed_book(tune.OrderBook)  # type: ignore[attr-defined]
 
+    def _timed_book(self, whole: Any) -> type:
         meter = self
 
-        class TimedBook(_tune.OrderBook):
+        class TimedBook(whole):  # type: ignore[misc]
             def __reduce__(self) -> Any:
                 return (dict, ())
 
         for name in ("next", "started", "reported", "ended"):
-            setattr(TimedBook, name, meter.timed(getattr(_tune.OrderBook, name), last=name == "ended"))
+            setattr(TimedBook, name, meter._timed(getattr(whole, name), last=name == "ended"))
         return TimedBook
 
-    def timed(self, method: Any, *, last: bool) -> Any:
+    def _timed(self, method: Any, *, last: bool) -> Any:
         def call(book: Any, *words: Any) -> Any:
             begun, cpu = time.perf_counter(), time.thread_time()
             try:
@@ -174,28 +146,13 @@ class Meter:
 def drive(trials: int, home: Path, log: Path) -> None:
     """One session of a driver, as `hpstudy run` has it."""
     begun = float(os.environ[BEGUN])
-    from hpstudy.execution import _ray, _tune
     from hpstudy.workflow import run_session
 
-    _ray.prepare_environment()
-    import ray
-
-    here = str(Path(__file__).parent)
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        runtime_env={
-            "worker_process_setup_hook": "many_trials.replace_training",
-            "env_vars": {"PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])},
-        },
-    )
     meter = Meter(log)
-    _tune.OrderBook = meter.book()  # type: ignore[misc]
     seen: list[float] = []
 
     def observe(progress: Any) -> None:
+        meter.begin()
         if not seen and any(arm.running for arm in progress.arms):
             seen.append(time.time() - begun)
             with log.open("a", encoding="utf-8") as file:
@@ -220,21 +177,20 @@ def main() -> None:
         return
     home.mkdir(parents=True)
     os.environ[RECORDING] = str(home / "recording.npz")
+    os.environ["RAY_RUNTIME_ENV_HOOK"] = "many_trials.play_recordings"
     record(home / "recording.npz", home)
     study = study_of(given.trials)
     planned = sum(study.planned_trials().values())
     words = [sys.executable, __file__, "--drive", "--trials", str(given.trials), "--home", str(home)]
     results = home / study.name / "results"
-    os.environ[BEGUN] = str(time.time())
-    driver = subprocess.Popen(words, start_new_session=True)
+    driver = subprocess.Popen(words, env=begun_now(), start_new_session=True)
     while driver.poll() is None and _count(results) < planned - planned // 100:
         time.sleep(0.2)
     if driver.poll() is not None:
         sys.exit(f"the driver ended with {driver.returncode} before it was killed")
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
-    os.environ[BEGUN] = str(time.time())
-    subprocess.run(words, check=True)
+    subprocess.run(words, env=begun_now(), check=True)
     text = table(log, planned, study)
     print(text)
     if given.output:
@@ -244,6 +200,11 @@ def main() -> None:
             f"# The driver of a study of many trials\n\nWritten by `{command}` of {source}; the training is a "
             f"recording, see the script.\n\n{text}", encoding="utf-8"
         )  # fmt: skip
+
+
+def begun_now() -> dict[str, str]:
+    """The environment of a driver."""
+    return {**os.environ, BEGUN: str(time.time())}
 
 
 def _count(folder: Path) -> int:

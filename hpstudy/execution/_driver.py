@@ -5,19 +5,19 @@ import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpstudy.exceptions import StudyConflictError
-from hpstudy.execution._inputs import check_arms, check_data
 from hpstudy.execution._order import TrialOrder
-from hpstudy.execution._preflight import Capacity, check_cluster, check_nodes
 from hpstudy.execution._progress import Progress, ProgressKeeper
-from hpstudy.execution._provenance import provenance
-from hpstudy.execution._ray import prepare_environment, ray_session
+from hpstudy.execution._ray import joining_ray, prepare_environment
 from hpstudy.record import Location, StudyFolder, TrialRequest, TrialResult
 from hpstudy.search import Planner
 from hpstudy.spec import Study, diff_studies
 from hpstudy.tracking import Tracker, record_loader
+
+if TYPE_CHECKING:
+    from hpstudy.execution._preflight import Capacity
 
 LEAST_S_BETWEEN_EPOCHS = 0.2
 """Seconds within which not every epoch of every trial is shown; that a trial begins or ends always is."""
@@ -63,16 +63,22 @@ def run_study(
     """
     prepare_environment()
     folder = StudyFolder(home, study.name)
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as held, contextlib.ExitStack() as cluster:  # Ray is left before the lock is
         begun = folder.exists()
+        joined: Callable[[], None] | None = None
         if begun:
             held.enter_context(folder.lock)  # a second driver is told at once
             _refuse_other_file(study, folder)
-            _load_tune()
+            if len(folder.finished_trials()) < sum(study.planned_trials().values()):
+                # Its data and parts were found fit when it began: there is little left to refuse.
+                joined = cluster.enter_context(joining_ray())
             session = _Session(study, folder, tracker, observe)
             if session.planner.finished:
                 session.gather()
                 return session.outcome()
+        # Here, as torch takes seconds to import, in which Ray may come.
+        from hpstudy.execution._inputs import check_arms, check_data
+
         datasets = folder.datasets
         looks = check_data(study, datasets)
         hashes = {name: look.content_hash for name, look in looks.items()}
@@ -80,21 +86,24 @@ def run_study(
         check_arms(study, datasets)
         if begun:
             _refuse_other_data(data_facts, folder)
+        joined = joined or cluster.enter_context(joining_ray())
+        joined()
+        from hpstudy.execution._preflight import check_cluster, check_nodes
+        from hpstudy.execution._provenance import provenance
+
         _load_tune()
-        with ray_session():
-            capacity = check_cluster(study.spec.resources)
-            check_nodes(study, folder, hashes, capacity)
-            if not begun:
-                held.enter_context(folder.lock)
-                _refuse_other_file(study, folder)
-                folder.begin(study.resolved_yaml)
-            facts = provenance(slots=capacity.slots, nodes=capacity.nodes)
-            folder.add_session(
-                {**facts, **data_facts, **{f"images {name}": look.images for name, look in looks.items()}}
-            )
-            if not begun:
-                session = _Session(study, folder, tracker, observe)
-            session.execute(capacity)
+        capacity = check_cluster(study.spec.resources)
+        check_nodes(study, folder, hashes, capacity)
+        if not begun:
+            held.enter_context(folder.lock)
+            _refuse_other_file(study, folder)
+            folder.begin(study.resolved_yaml)
+        facts = provenance(slots=capacity.slots, nodes=capacity.nodes)
+        folder.add_session({**facts, **data_facts, **{f"images {name}": look.images for name, look in looks.items()}})
+        if not begun:
+            session = _Session(study, folder, tracker, observe)
+        session.execute(capacity)
+        cluster.close()
         session.gather()
         return session.outcome()
 
@@ -132,7 +141,7 @@ class _Session:
         self._begin_telling()
         return RunOutcome(finished=self.planner.finished, progress=self._keeper.snapshot(self.planner.states()))
 
-    def execute(self, capacity: Capacity) -> None:
+    def execute(self, capacity: "Capacity") -> None:
         """Runs trials until there is none left, or the driver is interrupted."""
         from hpstudy.execution import _tune
 

@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
@@ -17,6 +18,8 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_DEDUP_LOGS": "0",
+    # Ray's answer to SIGTERM aborts the process three seconds later, whatever it is still writing.
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     # Tune's workers have an environment of their own: those that Ray starts in advance would idle.
     "RAY_prestart_worker_first_driver": "0",
@@ -54,23 +57,39 @@ def ray_session() -> Iterator[None]:
         InputError: `$RAY_ADDRESS` is not one that a driver can join, or the cluster has another Ray or Python.
         HpstudyError: no cluster answers there.
     """
+    with joining_ray() as joined:
+        joined()
+        yield
+
+
+@contextmanager
+def joining_ray() -> Iterator[Callable[[], None]]:
+    """`ray_session` for who has other work meanwhile: to join takes seconds, most of which Ray's own processes need.
+
+    The `with` block begins at once, and is given what waits until Ray is there, or raises what `ray_session` does.
+    """
     prepare_environment()
     import ray
 
     if ray.is_initialized():
-        yield
+        yield lambda: None
         return
     told_to_end = signal.getsignal(signal.SIGTERM)
-    _connect(os.environ.get("RAY_ADDRESS", ""))
-    # Ray's own answer to SIGTERM aborts the process three seconds later, whatever it is still writing.
-    _answer_sigterm(told_to_end if callable(told_to_end) else _exit)
-    # A worker's death is handled and told by the study; Tune's tracebacks would tear the table apart.
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        _disconnect()
-        _answer_sigterm(told_to_end)
+    answer = told_to_end if callable(told_to_end) else _exit
+    _answer_sigterm(answer)
+    with ThreadPoolExecutor(1, thread_name_prefix="hpstudy-ray") as thread:
+        joining = thread.submit(_connect, os.environ.get("RAY_ADDRESS", ""))
+
+        def joined() -> None:
+            joining.result()
+            _answer_sigterm(answer)  # a Ray that was imported before its environment was prepared has its own
+
+        try:
+            yield joined
+        finally:
+            if not joining.exception():
+                _disconnect()
+            _answer_sigterm(told_to_end)
 
 
 def living_nodes() -> list[dict[str, Any]]:
@@ -113,6 +132,8 @@ def _connect(address: str) -> None:
             raise
         told = " ".join(line.strip() for line in str(error).splitlines())
         raise InputError(f"this hpstudy can't join the cluster at RAY_ADDRESS={address}: {told}") from error
+    # A worker's death is handled and told by the study; Tune's tracebacks would tear the table apart.
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
 
 
 def _refuse_dead(address: str) -> None:

@@ -194,13 +194,13 @@ class SearchLane:
         )
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Notes a validation value; returns whether the trial should stop early.
+        """Notes a validation value where trials stop early; returns whether this one should.
 
         A trial that continues from a checkpoint reports the checkpoint's epoch once more and is decided on as before.
         Trials of different lengths are not compared: after equally many epochs, their learning rates have come to
         different points of their schedules.
         """
-        if len(self._objectives) > 1:
+        if len(self._objectives) > 1 or isinstance(self._early_stopping, NoStopping):
             return False
         live = self._live[number]
         own = self._study._storage.get_trial(live._trial_id)

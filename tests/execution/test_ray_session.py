@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from hpstudy.exceptions import HpstudyError, InputError
-from hpstudy.execution._ray import ray_session
+from hpstudy.execution._ray import joining_ray, ray_session
 
 LEFT_IN_CYCLES = """
 import gc, threading
@@ -78,12 +78,40 @@ def test_a_port_that_nobody_listens_at_is_told_at_once(monkeypatch: pytest.Monke
         pass
 
 
+def test_who_joins_meanwhile_is_told_when_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "head:port")
+    with joining_ray() as joined, pytest.raises(InputError, match="must be auto or HOST:PORT"):
+        joined()
+
+
+MEANWHILE = """
+import threading
+from hpstudy.execution._ray import joining_ray
+
+with joining_ray() as joined:
+    import ray
+    print(ray.is_initialized())
+    joined()
+    print(ray.get(ray.put(42)))
+print(ray.is_initialized())
+with joining_ray():
+    pass  # somebody who needs it no more
+print(ray.is_initialized(), threading.active_count())
+"""
+
+
+def test_ray_comes_while_others_work_and_is_left_in_any_case() -> None:
+    assert_prints(MEANWHILE, "False\n42\nFalse\nFalse 1\n")
+
+
 SIGTERM = """
 import os, signal, sys, time
-from hpstudy.execution._ray import ray_session
+{imports}
+from hpstudy.execution._ray import joining_ray
 
 try:
-    with ray_session():
+    with joining_ray() as joined:
+        {wait}
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(60)
 except SystemExit as end:
@@ -93,5 +121,13 @@ print("ended in order")
 """
 
 
-def test_sigterm_ends_a_session_in_order() -> None:
-    assert_prints(SIGTERM, "ended in order\n")
+@pytest.mark.parametrize(
+    ("imports", "wait"),
+    [
+        ("import ray", "joined()"),
+        ("", "import ray\n        while not ray.is_initialized(): time.sleep(0.01)"),
+    ],
+    ids=["imported before", "not asked yet"],
+)
+def test_sigterm_ends_a_session_in_order(imports: str, wait: str) -> None:
+    assert_prints(SIGTERM.format(imports=imports, wait=wait), "ended in order\n")
