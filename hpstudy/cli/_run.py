@@ -85,11 +85,11 @@ def status(
 
     Example: `hpstudy status quickstart`
     """
-    from hpstudy.results import open_results
-
     if address is not None:
         OnCluster(address, as_json).status(study_name(study), home)
         return
+    from hpstudy.results import open_results
+
     results = open_results(study_name(study), home)
     state = "running" if results.folder.is_running() else "not running"
     console = Console()
