@@ -83,6 +83,8 @@ def run_session(
         outcome = run_study(study, home, tracker, observe=observe)
         if outcome.finished and report:
             deliver_summary(tracker, folder, _summary(folder))
+        elif outcome.finished:
+            tracker.trials_finished()
         else:
             tracker.interrupted()
     except BaseException:

@@ -91,6 +91,9 @@ class BackgroundTracker(Tracker):
     def study_finished(self, page: Page) -> None:
         self._submit("end of the study", lambda: self._tracker.study_finished(page))
 
+    def trials_finished(self) -> None:
+        self._submit("end of the trials", lambda: self._tracker.trials_finished())
+
     def interrupted(self) -> None:
         self._submit("interruption", lambda: self._tracker.interrupted())
 

@@ -22,6 +22,8 @@ from hpstudy.tracking._store import DELIVERED, NOTE, RESULT, RunStore, store_err
 from hpstudy.tracking._trained import TrainedModel
 
 LEVEL = "level"
+_REPORTED = "completed"
+"""Status of a study or an arm that holds what came of it."""
 FINISHED_AS = {"completed": "FINISHED", "pruned": "FINISHED", "diverged": "FAILED", "failed": "FAILED"}
 
 _logger = logging.getLogger(__name__)
@@ -198,9 +200,16 @@ class MlflowTracker(Tracker):
                 self._store.describe(page.note)
             self._finish(self._study_run_id, page)
 
-    def _finish(self, run_id: str, page: Page) -> None:
-        show(self._store, run_id, replace(page, tags={**page.tags, "status": "completed"}))
+    def _finish(self, run_id: str, page: Page, status: str = _REPORTED) -> None:
+        show(self._store, run_id, replace(page, tags={**page.tags, "status": status}))
         self._store.client.set_terminated(run_id, "FINISHED")
+
+    def trials_finished(self) -> None:
+        """Closes the runs of the study and its arms with the status `unreported`."""
+        with store_errors():
+            self._open()
+            for run_id in (self._study_run_id, *map(self._arm_run, self._arms)):
+                self._finish(run_id, Page(), "unreported")
 
     def interrupted(self) -> None:
         """Shows what is running as killed."""
@@ -221,7 +230,8 @@ class MlflowTracker(Tracker):
         """Whether the study's run holds what `study_finished` delivers, and no session was begun since."""
         with store_errors():
             self._open()
-            return bool(self._store.client.get_run(self._study_run_id).info.status == "FINISHED")
+            run = self._store.client.get_run(self._study_run_id)
+            return bool(run.info.status == "FINISHED" and run.data.tags.get("status") == _REPORTED)
 
     def catch_up(self, rows: Iterable[Row], load: LoadTrial) -> None:
         """Delivers those finished trials that are not delivered yet."""

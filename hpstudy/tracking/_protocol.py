@@ -56,6 +56,9 @@ class Tracker(Protocol):
     def study_finished(self, page: Page) -> None:
         """Closes the study with what came of it."""
 
+    def trials_finished(self) -> None:
+        """Closes the study and its arms, what came of them being told later."""
+
     def interrupted(self) -> None:
         """Shows whatever is running as killed; a later `start` reopens it."""
 
@@ -83,6 +86,8 @@ class NullTracker(Tracker):
     def model_finished(self, model: "TrainedModel") -> None: ...
 
     def study_finished(self, page: Page) -> None: ...
+
+    def trials_finished(self) -> None: ...
 
     def interrupted(self) -> None: ...
 

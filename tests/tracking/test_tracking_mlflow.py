@@ -124,6 +124,22 @@ def test_redelivery(
     assert len(runs_of(home, "redelivery")) == 4
 
 
+def test_unreported(home: Path, make_tracker: Make) -> None:
+    tracker = make_tracker()
+    tracker.start()
+    tracker.trials_finished()
+    runs = runs_of(home, "unreported")
+    assert {key: (run.info.status, run.data.tags["status"]) for key, run in runs.items()} == dict.fromkeys(
+        runs, ("FINISHED", "unreported")
+    )
+    assert len(runs) == 3
+    assert not make_tracker().is_finished()
+    tracker.study_finished(tracking.Page())
+    assert make_tracker().is_finished()
+    tracker.start()
+    assert not make_tracker().is_finished()
+
+
 def test_resume(home: Path, make_tracker: Make, row: dict[str, Any], frames: Frames) -> None:
     tracker = make_tracker()
     tracker.start()
