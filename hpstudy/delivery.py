@@ -101,13 +101,14 @@ def _close(tracker: Tracker, folder: StudyFolder, summary: StudySummary) -> None
     tracker.study_finished(replace(whole, files={**whole.files, "": folder.local_files("trials.parquet")}))
 
 
-def deliver_missing(study: Study, folder: StudyFolder, summarise: Callable[[], StudySummary]) -> Delivered:
+def deliver_missing(study: Study, folder: StudyFolder, summarise: Callable[[], StudySummary] | None) -> Delivered:
     """Delivers what MLflow lacks of a study that nobody runs; holds the study against drivers meanwhile.
 
     Args:
         study: The study.
         folder: Its record.
-        summarise: Makes the summary of a finished study; called only if MLflow lacks it.
+        summarise: Makes the summary of a finished study; called only if MLflow lacks it. Without one, what came of the
+            study is left to be told later.
 
     Raises:
         StudyConflictError: a driver runs the study.
@@ -130,7 +131,9 @@ def deliver_missing(study: Study, folder: StudyFolder, summarise: Callable[[], S
             for row in missing:
                 _patiently(partial(tracker.trial_finished, row, load))
                 count += 1
-            if finished and (missing or unclosed):
+            if finished and (missing or unclosed) and summarise is None:
+                _patiently(tracker.trials_finished)
+            elif finished and (missing or unclosed) and summarise:
                 folder.write_trials()
                 summary = summarise()
                 _patiently(lambda: _close(tracker, folder, summary))
@@ -144,7 +147,7 @@ def deliver_missing(study: Study, folder: StudyFolder, summarise: Callable[[], S
     return Delivered(
         trials=count,
         kept=len(results),
-        summary=finished and bool(missing or unclosed),
+        summary=finished and bool(missing or unclosed) and summarise is not None,
         store=shown(tracking_uri(folder.workplace)),
     )
 

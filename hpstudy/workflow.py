@@ -1,5 +1,6 @@
 """A study as its user sees it: plan it, run or continue it, deliver it to MLflow."""
 
+import logging
 import shlex
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from hpstudy.delivery import Delivered, StudySummary
     from hpstudy.execution import Plan, Progress, RunOutcome
     from hpstudy.results import Results
+
+_logger = logging.getLogger(__name__)
 
 
 def run(
@@ -69,7 +72,10 @@ def plan(
 def run_session(
     study: Study, home: Location, observe: "Callable[[Progress], None]", *, report: bool = True
 ) -> "RunOutcome":
-    """One driver's session: trials, MLflow and, once all have ended, the report if one is asked for (or see `sync`)."""
+    """One driver's session: trials, MLflow and, once all have ended, the report if one is asked for (or see `sync`).
+
+    Of a study that had ended before, only what MLflow or the report still lacks is written.
+    """
     from hpstudy.delivery import deliver_summary, make_tracker
     from hpstudy.execution import run_study
     from hpstudy.tracking import BackgroundTracker, check_access
@@ -81,19 +87,35 @@ def run_session(
     patience_s = 120.0
     try:
         outcome = run_study(study, home, tracker, observe=observe)
-        if outcome.finished and report:
-            deliver_summary(tracker, folder, _summary(folder))
-        elif outcome.finished:
-            tracker.trials_finished()
-        else:
+        if outcome.ran and not outcome.finished:
             tracker.interrupted()
+        elif outcome.ran and report:
+            deliver_summary(tracker, folder, _summary(folder))
+        elif outcome.ran:
+            tracker.trials_finished()
     except BaseException:
         patience_s = 10.0
         raise
     finally:
         tracker.close(patience_s)
         folder.drop_copies()
+    if not outcome.ran:
+        _complete(study, folder, report)
     return outcome
+
+
+def _complete(study: Study, folder: StudyFolder, report: bool) -> None:
+    """Makes up for what an earlier session left of a study that has ended; what is there already stays."""
+    from hpstudy.delivery import deliver_missing
+    from hpstudy.results import Results, write_report
+    from hpstudy.tracking import TrackingUnavailableError
+
+    try:
+        deliver_missing(study, folder, partial(_summary, folder) if report else None)
+    except TrackingUnavailableError as error:
+        _logger.warning("%s", error)
+    if report and not (folder.report / "report.pdf").is_file():
+        write_report(Results(folder))
 
 
 def sync(name: str, home: Location | str | None = None) -> "Delivered":
@@ -107,7 +129,7 @@ def sync(name: str, home: Location | str | None = None) -> "Delivered":
     from hpstudy.delivery import deliver_missing
 
     folder = StudyFolder(home_folder(home), name)
-    return deliver_missing(folder.study(), folder, lambda: _summary(folder))
+    return deliver_missing(folder.study(), folder, partial(_summary, folder))
 
 
 def _summary(folder: StudyFolder) -> "StudySummary":

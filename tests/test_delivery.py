@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from hpstudy.delivery import deliver_missing
 from hpstudy.exceptions import InputError, StudyConflictError
 from hpstudy.record import TRAJECTORY_COLUMNS, StudyFolder, TrialResult
 from hpstudy.spec import parse_study
@@ -81,8 +82,12 @@ def test_a_record_is_delivered_once_and_to_any_server(
 
     for trial in TRIALS[4:]:
         record(folder, *trial)
+    rest = deliver_missing(folder.study(), folder, None)
+    assert (rest.trials, rest.kept, rest.summary) == (2, 6, False)
+    assert runs_in(rest.store)["toy"].data.tags["status"] == "unreported"
+    assert not folder.report.exists()
     rest = sync("toy", tmp_path)
-    assert (rest.trials, rest.kept, rest.summary) == (2, 6, True)
+    assert (rest.trials, rest.kept, rest.summary) == (0, 6, True)
     runs = runs_in(rest.store)
     assert len(runs) == 1 + 2 + 6
     assert {run.info.status for run in runs.values()} == {"FINISHED"}

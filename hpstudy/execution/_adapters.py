@@ -1,7 +1,7 @@
 """The planner in the shapes that Tune calls: a searcher that hands out trials, a scheduler that stops them."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -195,6 +195,20 @@ class PlanScheduler(FIFOScheduler):
     def __init__(self, book: OrderBook) -> None:
         super().__init__()
         self._book = book
+        self._new: deque[Trial] = deque()
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Tune has a new trial."""
+        self._new.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Each trial once.
+
+        Tune's own choice is the first of all its trials that waits, for a worker that is starting as well: it gives
+        that one a worker that came free and ends the one that starts. Where trials take less time than to start a
+        worker, a second one would never get there.
+        """
+        return self._new.popleft() if self._new else None
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Asks the planner after each epoch."""

@@ -35,6 +35,8 @@ class RunOutcome:
 
     finished: bool
     """False if it was interrupted; `hpstudy resume` continues it."""
+    ran: bool
+    """False if all trials had ended before; the tracker was told of nothing then."""
     progress: Progress
 
 
@@ -75,7 +77,7 @@ def run_study(
             session = _Session(study, folder, tracker, observe)
             if session.planner.finished:
                 session.gather()
-                return session.outcome()
+                return session.outcome(ran=False)
         # Here, as torch takes seconds to import, in which Ray may come.
         from hpstudy.execution._inputs import check_arms, check_data
 
@@ -105,7 +107,7 @@ def run_study(
         session.execute(capacity)
         cluster.close()
         session.gather()
-        return session.outcome()
+        return session.outcome(ran=True)
 
 
 class _Session:
@@ -136,10 +138,12 @@ class _Session:
         self._told = False
         self._show()
 
-    def outcome(self) -> RunOutcome:
+    def outcome(self, *, ran: bool) -> RunOutcome:
         """How the session leaves the study."""
-        self._begin_telling()
-        return RunOutcome(finished=self.planner.finished, progress=self._keeper.snapshot(self.planner.states()))
+        if ran:
+            self._begin_telling()
+        progress = self._keeper.snapshot(self.planner.states())
+        return RunOutcome(finished=self.planner.finished, ran=ran, progress=progress)
 
     def execute(self, capacity: "Capacity") -> None:
         """Runs trials until there is none left, or the driver is interrupted."""

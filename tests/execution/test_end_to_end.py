@@ -4,6 +4,7 @@ import json
 import sqlite3
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 import pypdf
@@ -83,10 +84,15 @@ def test_running_a_finished_study_again_changes_nothing(
     small: ModuleType, finished: tuple[Path, dict[str, object]], study_file: Path
 ) -> None:
     home, answer = finished
-    before = small.written(StudyFolder(home, "small"))
+    report = Path(str(answer["report"]))
+
+    def found() -> tuple[Any, ...]:
+        return small.written(StudyFolder(home, "small")), report.stat().st_mtime_ns, small.mlflow_runs(home)
+
+    before = found()
     done = small.hpstudy("run", str(study_file), "--home", str(home), "--json")
     assert json.loads(done.stdout.splitlines()[-1])["verdict"] == answer["verdict"]
-    assert small.written(StudyFolder(home, "small")) == before
+    assert found() == before
 
 
 def test_the_same_name_with_another_file_is_refused_with_a_diff(
@@ -115,9 +121,9 @@ def test_bad_input_starts_and_writes_nothing(small: ModuleType, tmp_path: Path) 
     assert not (tmp_path / "home").exists()
 
 
-def test_data_that_do_not_suffice_start_no_trial(small: ModuleType, tmp_path: Path) -> None:
+def test_data_that_do_not_suffice_start_no_trial(small: ModuleType, home: Path, tmp_path: Path) -> None:
     greedy = tmp_path / "greedy.yaml"
     greedy.write_text(small.STUDY.replace("train: 24", "train: 24000"))
-    done = small.hpstudy("run", str(greedy), "--home", str(tmp_path / "home"), expect=2)
+    done = small.hpstudy("run", str(greedy), "--home", str(home), expect=2)
     assert "24000" in done.stderr
-    assert not (tmp_path / "home" / "small").exists()
+    assert not (home / "small").exists()
