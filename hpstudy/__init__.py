@@ -9,9 +9,9 @@
 The names below are imported when they are first used, so `import hpstudy` costs next to nothing.
 """
 
-import importlib
 import os
-from typing import Any
+
+from hpstudy.facades import on_demand
 
 # hpstudy calls nobody; the libraries read these when they are imported.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -20,31 +20,24 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 __version__ = "0.1.0"
 
 _HOMES = {
-    "HpstudyError": "hpstudy.exceptions",
-    "InputError": "hpstudy.exceptions",
-    "Results": "hpstudy.results",
-    "Study": "hpstudy.spec",
-    "StudyConflictError": "hpstudy.exceptions",
-    "StudyFileError": "hpstudy.exceptions",
-    "Verdict": "hpstudy.analysis",
-    "build_head": "hpstudy.losses",
-    "load_study": "hpstudy.spec",
-    "open_results": "hpstudy.results",
-    "parse_study": "hpstudy.spec",
-    "plan": "hpstudy.workflow",
-    "run": "hpstudy.workflow",
-    "write_report": "hpstudy.results",
+    "HpstudyError": "exceptions",
+    "InputError": "exceptions",
+    "Results": "results",
+    "Study": "spec",
+    "StudyConflictError": "exceptions",
+    "StudyFileError": "exceptions",
+    "Verdict": "analysis",
+    "build_head": "losses",
+    "load_study": "spec",
+    "open_results": "results",
+    "parse_study": "spec",
+    "plan": "workflow",
+    "run": "workflow",
+    "write_report": "results",
 }
 
 __all__ = sorted([*_HOMES, "__version__"])
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'hpstudy' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = on_demand(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -124,16 +124,16 @@ def deliver_missing(study: Study, folder: StudyFolder, summarise: Callable[[], S
             done = _patiently(tracker.delivered)
             missing = [result.as_row() for name, result in results.items() if name not in done]
             finished = Planner(study, folder.journal, lookup=lambda trial_id: results.get(trial_id)).finished
-            unclosed = finished and not _patiently(tracker.is_finished)
-            if missing or unclosed:
+            closing = finished and (bool(missing) or not _patiently(tracker.is_finished))
+            if missing or closing:
                 _patiently(tracker.start)
             load = record_loader(folder)
             for row in missing:
                 _patiently(partial(tracker.trial_finished, row, load))
                 count += 1
-            if finished and (missing or unclosed) and summarise is None:
+            if closing and summarise is None:
                 _patiently(tracker.trials_finished)
-            elif finished and (missing or unclosed) and summarise:
+            elif closing and summarise:
                 folder.write_trials()
                 summary = summarise()
                 _patiently(lambda: _close(tracker, folder, summary))
@@ -147,7 +147,7 @@ def deliver_missing(study: Study, folder: StudyFolder, summarise: Callable[[], S
     return Delivered(
         trials=count,
         kept=len(results),
-        summary=finished and bool(missing or unclosed) and summarise is not None,
+        summary=closing and summarise is not None,
         store=shown(tracking_uri(folder.workplace)),
     )
 

@@ -87,7 +87,7 @@ def run_session(
     patience_s = 120.0
     try:
         outcome = run_study(study, home, tracker, observe=observe)
-        if outcome.ran and not outcome.finished:
+        if not outcome.finished:
             tracker.interrupted()
         elif outcome.ran and report:
             deliver_summary(tracker, folder, _summary(folder))

@@ -1,7 +1,6 @@
 """From a study to its finished record."""
 
 import contextlib
-import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ def run_study(
             session = _Session(study, folder, tracker, observe)
             if session.planner.finished:
                 session.gather()
-                return session.outcome(ran=False)
+                return session.outcome()
         # Here, as torch takes seconds to import, in which Ray may come.
         from hpstudy.execution._inputs import check_arms, check_data
 
@@ -93,7 +92,6 @@ def run_study(
         from hpstudy.execution._preflight import check_cluster, check_nodes
         from hpstudy.execution._provenance import provenance
 
-        _load_tune()
         capacity = check_cluster(study.spec.resources)
         check_nodes(study, folder, hashes, capacity)
         if not begun:
@@ -107,7 +105,7 @@ def run_study(
         session.execute(capacity)
         cluster.close()
         session.gather()
-        return session.outcome(ran=True)
+        return session.outcome()
 
 
 class _Session:
@@ -138,12 +136,10 @@ class _Session:
         self._told = False
         self._show()
 
-    def outcome(self, *, ran: bool) -> RunOutcome:
+    def outcome(self) -> RunOutcome:
         """How the session leaves the study."""
-        if ran:
-            self._begin_telling()
         progress = self._keeper.snapshot(self.planner.states())
-        return RunOutcome(finished=self.planner.finished, ran=ran, progress=progress)
+        return RunOutcome(finished=self.planner.finished, ran=self._told, progress=progress)
 
     def execute(self, capacity: "Capacity") -> None:
         """Runs trials until there is none left, or the driver is interrupted."""
@@ -158,6 +154,7 @@ class _Session:
         except BaseException:
             self._tracker.interrupted()
             raise
+        self._begin_telling()  # of a session that was interrupted before its first trial
         self._show()
 
     def gather(self) -> None:
@@ -218,15 +215,6 @@ class _Session:
             gpus=resources.gpus,
             on_oom=resources.on_oom,
         )
-
-
-def _load_tune() -> None:
-    """Imports Tune, once its environment is prepared and all has been refused that can be without it.
-
-    A session's tracker begins to import as much in its own thread, and two threads that import packages with cycles can
-    meet in a module that is half made.
-    """
-    importlib.import_module("hpstudy.execution._tune")
 
 
 def _refuse_other_file(study: Study, folder: StudyFolder) -> None:
